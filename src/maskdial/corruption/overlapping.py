@@ -1,0 +1,103 @@
+"""BART's infilling as released: spans that may overlap, so that less is removed than the budget says.
+
+Source: fairseq, `data/denoising_dataset.py`, `add_whole_word_mask` with span-poisson lengths and `replace_length=1`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32, Int64
+
+from maskdial.corruption.render import AS_MASK, AS_RANDOM, REMOVED, Edit
+from maskdial.corruption.select import poisson_lengths, poisson_limits
+from maskdial.corruption.text import Decisions, Ink, Spans, Text
+from maskdial.rng import CUT, INSERT, LENGTHS, RENDER, U32, below, draw, kernel, site, threshold
+from maskdial.sample import Rows
+from maskdial.vocab import Vocab
+
+
+@kernel
+def _overlapping(offsets, keys, budget, limits, as_random, actions, inserted):  # type: ignore[no-untyped-def]
+    longest = 1
+    for u in range(len(keys)):
+        longest = max(longest, offsets[u + 1] - offsets[u])
+    lengths, place = np.empty(2 * longest + 8, dtype=np.int32), np.empty(longest, dtype=np.int64)
+    for u in range(len(keys)):
+        total = offsets[u + 1] - offsets[u]
+        part = actions[offsets[u] : offsets[u + 1]]
+        part[:] = 0
+        inserted[u] = 0
+        n = poisson_lengths(site(keys[u], LENGTHS), budget[u], limits, lengths) if budget[u] > 0 else 0
+        for i in range(total):
+            place[i] = i
+        cut, render, c = site(keys[u], CUT), site(keys[u], RENDER), 0
+        for j in range(n):
+            if lengths[j] == 0:
+                inserted[u] += 1
+                continue
+            other = c + np.int64(below(draw(cut, np.uint64(c)), total - c))
+            place[c], place[other] = place[other], place[c]
+            at = place[c]
+            c += 1
+            if part[at] != REMOVED:
+                part[at] = AS_RANDOM if (draw(render, np.uint64(at)) >> U32) < as_random else AS_MASK
+            for i in range(at + 1, min(at + lengths[j], total)):
+                part[i] = REMOVED
+
+
+@kernel
+def _insertions(lengths, keys, begin, count, start):  # type: ignore[no-untyped-def]
+    for u in range(len(keys)):
+        key, part = site(keys[u], INSERT), start[begin[u] : begin[u] + count[u]]
+        for j in range(count[u]):
+            part[j] = np.int32(below(draw(key, np.uint64(j)), lengths[u] + 1))
+        part.sort()
+
+
+@dataclass(frozen=True)
+class OverlappingSpans:
+    """Poisson spans at distinct uniform starts, whatever their lengths; one [MASK] (or random token) a surviving start.
+
+    The decisions are "hidden" (actions a token) and "inserted" (how many [MASK]s the zero-length spans add).
+    """
+
+    rate: float
+    mean: float
+    random: float = 0.0
+    decisions = ("hidden", "inserted")
+
+    def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
+        """Which tokens are replaced or removed, and how many are inserted."""
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        budget = np.minimum(np.ceil(np.round(lengths * self.rate, 9)).astype(np.int64), lengths)
+        actions, inserted = np.empty(offsets[-1], dtype=np.uint8), np.empty(len(lengths), dtype=np.int64)
+        _overlapping(offsets, d.keys, budget, poisson_limits(self.mean), threshold(self.random), actions, inserted)
+        d.values.update(hidden=actions, inserted=inserted)
+
+    def force(self, hide: list[int], length: int) -> dict[str, Any]:
+        """Decisions of one unit whose spans are the runs of these tokens."""
+        flags = np.zeros(length, dtype=np.uint8)
+        flags[hide] = [REMOVED if i - 1 in hide else AS_MASK for i in hide]
+        return {"hidden": flags, "inserted": np.zeros(1, dtype=np.int64), "spans": Spans.of([[]])}
+
+    def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
+        """Lengths after the step."""
+        return Edit.lengths(self, lengths, d)  # type: ignore[arg-type]
+
+    def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
+        """Write unit u at `out[at[u]:]`."""
+        AS_DRAWN.write(text, d, ink, out, at)
+
+
+def insertions(rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:
+    """As many zero-length spans as `OverlappingSpans` counted, at uniform places of what is left."""
+    count: Int64[np.ndarray, " u"] = d["inserted"]
+    begin, start = np.cumsum(count) - count, np.empty(int(count.sum()), dtype=np.int32)
+    _insertions(lengths, d.keys, begin, count, start)
+    return Spans(begin, count, start, np.zeros(len(start), dtype=np.int32))
+
+
+AS_DRAWN = Edit(lambda rows, offsets, d: d["hidden"])

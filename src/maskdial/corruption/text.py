@@ -1,0 +1,110 @@
+"""What the steps of a corruption pass along: ragged text, spans over it, decisions, and the ink that writes new tokens.
+
+The same kernels write tokens and provenance. Over ids they copy ids; over *numbers* they copy `16 * number + kind`, where
+a body token's number is its index in the row and an introduced token's is `L + slot` (L = body tokens of the row).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32, Int64, UInt64
+
+from maskdial.sample import Rows
+from maskdial.vocab import Vocab
+
+#: slot = family + 4 * j. BODY and SAID stand for body index j (read in the source, said in the answer); LOOSE stands for none.
+BODY, SAID, FIXED, LOOSE = range(4)
+#: the j of FIXED slots
+HEAD, TAIL, START, SAID_HEAD, SAID_END, SAID_LAST = range(6)
+
+
+@dataclass(frozen=True)
+class Text:
+    """Ragged values: unit u is `values[offsets[u]:offsets[u+1]]`."""
+
+    values: Int32[np.ndarray, " n"]
+    offsets: Int64[np.ndarray, " u+1"]
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " u"]:
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Runs over units: entries `begin[u]:begin[u]+count[u]` of `start` (within the unit) and `length`, in reading order."""
+
+    begin: Int64[np.ndarray, " u"]
+    count: Int64[np.ndarray, " u"]
+    start: Int32[np.ndarray, " k"]
+    length: Int32[np.ndarray, " k"]
+
+    @staticmethod
+    def of(lists: list[list[tuple[int, int]]]) -> Spans:
+        """From one list of (start, length) a unit."""
+        count = np.array([len(unit) for unit in lists], dtype=np.int64)
+        flat = [pair for unit in lists for pair in unit]
+        start, length = (np.array([pair[i] for pair in flat], dtype=np.int32) for i in (0, 1))
+        return Spans(np.cumsum(count) - count, count, start, length)
+
+    def unit(self, u: int) -> list[tuple[int, int]]:
+        """The (start, length) pairs of one unit."""
+        entries = slice(int(self.begin[u]), int(self.begin[u] + self.count[u]))
+        return [(int(s), int(n)) for s, n in zip(self.start[entries], self.length[entries], strict=True)]
+
+    def first(self, count: Int64[np.ndarray, " u"]) -> Spans:
+        """Only the first `count[u]` entries of each unit."""
+        begin = np.cumsum(count) - count
+        entries = np.arange(int(count.sum())) + np.repeat(self.begin - begin, count)
+        return Spans(begin, count, self.start[entries], self.length[entries])
+
+    @property
+    def entry_unit(self) -> Int64[np.ndarray, " k"]:
+        """The unit of each entry."""
+        return np.repeat(np.arange(len(self.count)), self.count)
+
+    @property
+    def totals(self) -> Int64[np.ndarray, " u"]:
+        """Tokens covered in each unit."""
+        covered = np.concatenate([[0], np.cumsum(self.length, dtype=np.int64)])
+        return covered[self.begin + self.count] - covered[self.begin]
+
+
+@dataclass
+class Decisions:
+    """What was drawn: one key a unit, and each step's decisions by name. `build` is a function of rows and these alone."""
+
+    keys: UInt64[np.ndarray, " u"]
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def get(self, name: str) -> Any:
+        return self.values.get(name)
+
+
+@dataclass(frozen=True)
+class Ink:
+    """How new tokens are written: as ids of `vocab`, or as numbers when `numbers` is set."""
+
+    vocab: Vocab
+    recipe: str
+    body: Int64[np.ndarray, " u"]  # body tokens of each unit's row
+    numbers: bool = False
+
+    def number(self, family: int, j: Any, unit: Any, kind: int) -> Any:
+        """16 * (L + family + 4 j) + kind, of one or many introduced tokens."""
+        return (16 * (self.body[unit] + family + 4 * np.asarray(j)) + kind).astype(np.int32)
+
+
+def body_text(rows: Rows, numbers: bool = False) -> Text:
+    """The rows' units as text: their ids, or their numbers."""
+    units = rows.units
+    if not numbers:
+        return Text(rows.tokens, units.offsets)
+    within = np.arange(len(rows.tokens)) - np.repeat(rows.offsets[:-1], np.diff(rows.offsets))
+    return Text((16 * within).astype(np.int32), units.offsets)

@@ -1,0 +1,120 @@
+"""Counter-based draws: noise is a pure function of (seed, name, epoch, sample, site, counter). No generator state exists.
+
+A key is made once a unit; a draw mixes the key with a counter (a token's position or the number of a draw). Each use has
+its own *site*, so that a new draw in one place never moves another. The mixer is the finaliser of SplitMix64 (Steele,
+Lea & Flood 2014, with Stafford's constants "mix13").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from jaxtyping import Int64, UInt64
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MIX_A = np.uint64(0xBF58476D1CE4E5B9)
+MIX_B = np.uint64(0x94D049BB133111EB)
+SITE = np.uint64(0xD1B54A32D192ED03)
+U27, U30, U31, U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+
+#: One number a use of noise. Never renumber: the noise of every recipe would change.
+SELECT, RENDER, REPLACE, LENGTHS, CUT, KEEP, PERMUTE, ROTATE, SPLIT, INSERT, ROLL, COUNT, FRAME = range(1, 14)
+
+
+def _cache_folder() -> str | None:
+    """Where compiled kernels are kept: a folder named by a digest of the package's source.
+
+    numba's own index looks at a kernel's file only, so an edit of this file would keep the old noise running.
+    """
+    root = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=8)
+    for folder in ("", "corruption", "visibility", "target"):
+        for file in sorted((root / folder).glob("*.py")):
+            digest.update(file.read_bytes())
+    base = os.environ.get("MASKDIAL_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "maskdial")
+    for parent in (base, os.path.join(tempfile.gettempdir(), f"maskdial-{os.getuid() if hasattr(os, 'getuid') else 0}")):
+        folder = os.path.join(parent, "kernels", digest.hexdigest())
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None
+
+
+CACHE = _cache_folder()
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a loop: cached on disk, without the interpreter lock, so that threads scale."""
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    try:
+        config.CACHE_DIR = CACHE or before
+        return numba.njit(nogil=True, cache=CACHE is not None, boundscheck=False)(function)
+    finally:
+        config.CACHE_DIR = before
+
+
+@kernel
+def mix(z: np.uint64) -> np.uint64:
+    """A bijection of 64 bits that scatters neighbours."""
+    z = (z ^ (z >> U30)) * MIX_A
+    z = (z ^ (z >> U27)) * MIX_B
+    return z ^ (z >> U31)
+
+
+@kernel
+def site(key: np.uint64, use: int) -> np.uint64:
+    """The key of one use of noise."""
+    return mix(key ^ (np.uint64(use) * SITE))
+
+
+@kernel
+def draw(key: np.uint64, counter: np.uint64) -> np.uint64:
+    """64 random bits."""
+    return mix(key + np.uint64(counter) * GOLDEN)
+
+
+@kernel
+def below(bits: np.uint64, n: int) -> np.uint64:
+    """A whole number uniform in 0 … n-1 (n < 2^32)."""
+    return ((bits >> U32) * np.uint64(n)) >> U32
+
+
+def threshold(rate: float) -> np.uint64:
+    """The bound t for which `bits >> 32 < t` happens with probability `rate`."""
+    return np.uint64(round(rate * 2.0**32))
+
+
+def _mix(z: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
+    z = (z ^ (z >> U30)) * MIX_A
+    z = (z ^ (z >> U27)) * MIX_B
+    return z ^ (z >> U31)
+
+
+def word(name: str) -> int:
+    """64 bits that stand for a name."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+
+
+def keys(
+    seed: int, name: str, epoch: int, index: UInt64[np.ndarray, " u"], number: Int64[np.ndarray, " u"] | None = None
+) -> UInt64[np.ndarray, " u"]:
+    """One key a unit, from the seed, the recipe's name, the epoch, the global sample number and the document's number in
+    its row (0 leaves the key as it is, so that a document noised alone and first in a row gets the same noise)."""
+    h = np.zeros(1, dtype=np.uint64)
+    for value in (seed, word(name), epoch):
+        h = _mix((h ^ np.uint64(value % 2**64)) + GOLDEN)
+    made = _mix((h ^ index.astype(np.uint64)) + GOLDEN)
+    if number is not None and number.any():
+        made = np.where(number > 0, _mix((made ^ number.astype(np.uint64)) + GOLDEN), made)
+    return made

@@ -1,0 +1,44 @@
+"""Say the next token: everywhere, or from where the prefix ends."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int32, Int64
+
+from maskdial.corruption.text import Decisions, Ink, Text
+from maskdial.rng import kernel
+
+
+@kernel
+def _following(values, offsets, first, silent, shifted, out, at):  # type: ignore[no-untyped-def]
+    for u in range(len(at)):
+        source = values[offsets[u] : offsets[u + 1]]
+        part = out[at[u] : at[u] + len(source)]
+        if shifted:  # a begin token was put in front: position i reads token i-1 and says token i
+            part[:] = source
+            continue
+        quiet = min(max(first[u] - 1, 0), len(source))
+        part[:quiet] = silent
+        for i in range(quiet, len(source) - 1):
+            part[i] = source[i + 1]
+        if len(source):
+            part[len(source) - 1] = silent
+
+
+class Following:
+    """Targets over the source: position i says token i + 1; `after="split"` asks only for the tokens after the split."""
+
+    answers = False
+
+    def __init__(self, after: str | None = None) -> None:
+        self.after = after
+
+    def lengths(self, text: Int64[np.ndarray, " u"], d: Decisions, ink: Ink, framed: bool) -> Int64[np.ndarray, " u"]:
+        """No answer stream of its own (a prefix's answer is folded onto the text)."""
+        return np.zeros_like(text)
+
+    def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
+              framed: bool) -> None:  # fmt: skip
+        """Write what each position of unit u must say at `out[at[u]:]`."""
+        first = d[self.after] if self.after else np.zeros_like(text.lengths)
+        _following(text.values, text.offsets, first, np.int32(silent), framed, out, at)

@@ -1,0 +1,68 @@
+"""The order: one integer a position, from one number a unit.
+
+With `prefix` p, the first p positions share order 0 and the others count 1, 2, 3, …: all of a unit is bidirectional, 1 is
+causal, the source's length is a prefix (or an encoder and its decoder). The dial is this number.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int32, Int64, UInt8
+
+from maskdial.rng import kernel
+
+Visibility = Literal["bidirectional", "causal", "prefix"]
+
+
+def prefix_of(visibility: Visibility, lengths: Int64[np.ndarray, " u"], split: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u"]:
+    """How many positions of each unit see one another both ways; `split` is where the unit's answer begins."""
+    if visibility == "bidirectional":
+        return lengths
+    return np.ones_like(lengths) if visibility == "causal" else split
+
+
+@kernel
+def _order(offsets, prefix, out):  # type: ignore[no-untyped-def]
+    for u in range(len(prefix)):
+        part = out[offsets[u] : offsets[u + 1]]
+        for i in range(len(part)):
+            part[i] = max(0, i - prefix[u] + 1)
+
+
+def order(offsets: Int64[np.ndarray, " u+1"], prefix: Int64[np.ndarray, " u"]) -> Int32[np.ndarray, " m"]:
+    """The order column."""
+    out = np.empty(offsets[-1], dtype=np.int32)
+    _order(offsets, prefix, out)
+    return out
+
+
+@kernel
+def _position(offsets, restart, out):  # type: ignore[no-untyped-def]
+    for u in range(len(restart)):
+        part = out[offsets[u] : offsets[u + 1]]
+        for i in range(len(part)):
+            part[i] = i - restart[u] if i >= restart[u] else i
+
+
+def position(offsets: Int64[np.ndarray, " u+1"], restart: Int64[np.ndarray, " u"]) -> Int32[np.ndarray, " m"]:
+    """The index in what is read, counted from 0 again at `restart[u]` (a unit's length for never)."""
+    out = np.empty(offsets[-1], dtype=np.int32)
+    _position(offsets, restart, out)
+    return out
+
+
+@kernel
+def _stream(offsets, split, out):  # type: ignore[no-untyped-def]
+    for u in range(len(split)):
+        middle = offsets[u] + split[u]
+        out[offsets[u] : middle] = 0
+        out[middle : offsets[u + 1]] = 1
+
+
+def stream(offsets: Int64[np.ndarray, " u+1"], split: Int64[np.ndarray, " u"]) -> UInt8[np.ndarray, " m"]:
+    """0 in the source, 1 in the answer."""
+    out = np.empty(offsets[-1], dtype=np.uint8)
+    _stream(offsets, split, out)
+    return out
