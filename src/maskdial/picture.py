@@ -97,10 +97,7 @@ def sight(one: Sample, scored: NDArray[np.bool_], width: int) -> list[str]:
         return [f"sight: {int(visible.sum()):,} of {n * n:,} pairs visible (the picture is drawn up to {GRID} positions)"]
     digits = len(str(n - 1))
     border = int((one.stream == 0).sum()) if one.table.layout == "encoder-decoder" else -1
-    number = [str(i)[-1] if i % 5 else str(i) for i in range(n)]
-    top = ""
-    for i in range(n):
-        top += ("│ " if i == border else "") + pad(number[i], 2)
+    top = "".join(("│ " if i == border else "") + f"{i % 10} " for i in range(n))
     lines = [
         f"{' ' * (digits + 3)}{top.rstrip()}     row looks at column",
         *(f" {i:>{digits}}  {grid_row(i, visible, border)}{'  ' + SCORED if scored[i] else ''}" for i in range(n)),

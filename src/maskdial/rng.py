@@ -65,6 +65,14 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 @kernel
+def copy(source, first, count, target, place):  # type: ignore[no-untyped-def]
+    """`target[place:place+count] = source[first:first+count]`, for short runs: unsigned indices need no wrap-around test."""
+    a, b = np.uint64(first), np.uint64(place)
+    for i in range(np.uint64(count)):
+        target[b + i] = source[a + i]
+
+
+@kernel
 def mix(z: np.uint64) -> np.uint64:
     """A bijection of 64 bits that scatters neighbours."""
     z = (z ^ (z >> U30)) * MIX_A

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from maskdial.corruption.text import Decisions, Ink, Spans, Text
-from maskdial.rng import PERMUTE, ROTATE, U32, below, draw, kernel, site, threshold
+from maskdial.rng import PERMUTE, ROTATE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import KEPT, MOVED, Rows
 from maskdial.vocab import Vocab
 
@@ -42,7 +42,7 @@ def _gather(values, offsets, begin, count, start, length, out, at):  # type: ign
     for u in range(len(begin)):
         source, place = values[offsets[u] : offsets[u + 1]], at[u]
         for j in range(begin[u], begin[u] + count[u]):
-            out[place : place + length[j]] = source[start[j] : start[j] + length[j]]
+            copy(source, start[j], length[j], out, place)
             place += length[j]
 
 

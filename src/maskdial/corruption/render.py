@@ -11,7 +11,7 @@ from jaxtyping import Int32, Int64, UInt8
 
 from maskdial.corruption.select import Keys, Offsets
 from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text
-from maskdial.rng import RENDER, REPLACE, U32, below, draw, kernel, site, threshold
+from maskdial.rng import RENDER, REPLACE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
 from maskdial.vocab import Vocab
 
@@ -135,12 +135,11 @@ def _replace(values, offsets, begin, count, start, length, new, out, at):  # typ
         place, last = at[u], np.int64(0)
         for j in range(begin[u], begin[u] + count[u]):
             kept = np.int64(start[j]) - last
-            out[place : place + kept] = source[last : last + kept]
+            copy(source, last, kept, out, place)
             out[place + kept] = new[j]
             place += kept + 1
             last += kept + length[j]
-        kept = len(source) - last
-        out[place : place + kept] = source[last : last + kept]
+        copy(source, last, len(source) - last, out, place)
 
 
 @kernel

@@ -19,8 +19,8 @@ def _following(values, offsets, first, silent, shifted, out, at):  # type: ignor
             continue
         quiet = min(max(first[u] - 1, 0), len(source))
         part[:quiet] = silent
-        for i in range(quiet, len(source) - 1):
-            part[i] = source[i + 1]
+        if quiet < len(source) - 1:
+            part[quiet:-1] = source[quiet + 1 :]
         if len(source):
             part[len(source) - 1] = silent
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int32, Int64
 
 from maskdial.corruption.render import scatter, sentinel_table, span_number
 from maskdial.corruption.text import FIXED, SAID, SAID_END, SAID_HEAD, SAID_LAST, Decisions, Ink, Spans, Text
-from maskdial.rng import kernel
+from maskdial.rng import copy, kernel
 from maskdial.sample import SENTINEL, SPECIAL
 
 
@@ -21,7 +21,7 @@ def _hidden_spans(values, offsets, begin, count, start, length, new, closes, las
             if not closes[u]:
                 out[place] = new[j]
                 place += 1
-            out[place : place + length[j]] = source[start[j] : start[j] + length[j]]
+            copy(source, start[j], length[j], out, place)
             place += length[j]
             if closes[u] and j + 1 < begin[u] + count[u]:
                 out[place] = new[j]
