@@ -11,6 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,13 @@ def _mix(z: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
     return z ^ (z >> U31)
 
 
+def _mix_int(z: int) -> int:
+    z = (z ^ (z >> 30)) * int(MIX_A) % 2**64
+    z = (z ^ (z >> 27)) * int(MIX_B) % 2**64
+    return z ^ (z >> 31)
+
+
+@cache
 def word(name: str) -> int:
     """64 bits that stand for a name."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
@@ -119,10 +127,10 @@ def keys(
 ) -> UInt64[np.ndarray, " u"]:
     """One key a unit, from the seed, the recipe's name, the epoch, the global sample number and the document's number in
     its row (0 leaves the key as it is, so that a document noised alone and first in a row gets the same noise)."""
-    h = np.zeros(1, dtype=np.uint64)
+    h = 0
     for value in (seed, word(name), epoch):
-        h = _mix((h ^ np.uint64(value % 2**64)) + GOLDEN)
-    made = _mix((h ^ index.astype(np.uint64)) + GOLDEN)
+        h = _mix_int(((h ^ (value % 2**64)) + int(GOLDEN)) % 2**64)
+    made = _mix((np.uint64(h) ^ index.astype(np.uint64)) + GOLDEN)
     if number is not None and number.any():
         made = np.where(number > 0, _mix((made ^ number.astype(np.uint64)) + GOLDEN), made)
     return made

@@ -105,7 +105,7 @@ class Units:
     def __len__(self) -> int:
         return len(self.row)
 
-    @property
+    @cached_property
     def lengths(self) -> Int64[np.ndarray, " u"]:
         return np.diff(self.offsets)
 
@@ -204,6 +204,11 @@ class Samples:
         """Whether a column is there (given, or with a plain value)."""
         return name in self._columns or name.split(":")[0] in PLAIN
 
+    @property
+    def extras(self) -> list[str]:
+        """Columns that a recipe adds and a model reads as they are: `private`, `position2`, `left`, `part`, …"""
+        return [n for n in self._columns if ":" not in n and n != "read" and n not in PLAIN and n not in PROVENANCE]
+
     def column(self, name: str) -> Column:
         """A column by name; targets and weights are `target:HEAD` and `weight:HEAD`."""
         value = self._columns.get(name)
@@ -213,7 +218,7 @@ class Samples:
             return value
         plain = PLAIN.get(name.split(":")[0])
         if plain is None:
-            hint = " (ask for provenance=True)" if name in ("origin", "place", "answer", "kind") else ""
+            hint = " (ask for provenance=True)" if name in PROVENANCE else ""
             raise KeyError(f"these samples have no column {name!r}{hint}")
         self._columns[name] = made = plain(self, name)
         return made
@@ -275,6 +280,7 @@ PLAIN: dict[str, Callable[[Samples, str], Column]] = {
     "order": lambda s, name: np.zeros(s.offsets[-1], dtype=np.int32),
     "weight": _plain_weight,
 }
+PROVENANCE = ("origin", "place", "answer", "kind")
 DTYPES: dict[str, type[np.generic]] = {"stream": np.uint8, "kind": np.uint8, "private": np.bool_, "weight": np.float32}
 
 
@@ -318,14 +324,20 @@ class Sample:
 
     @property
     def own_answer(self) -> Bool[np.ndarray, " s"]:
-        """Scored positions (any head) that can see a token holding the very answer they must give. Wants provenance."""
+        """Scored positions (any head) that can see a token holding the very answer they must give. Wants provenance.
+
+        A head's answers are `answer` (the first head's) or `answer:HEAD`; what its `reach` lets it read counts as seen.
+        """
         visible, origin, found = self.visible(), self.origin, np.zeros(len(self), dtype=bool)
+        ahead = np.arange(len(self))[None, :] - np.arange(len(self))[:, None]
+        document = self.segment[None, :] == self.segment[:, None]
         for head in self.heads:
             key = "answer" if head is self.heads[0] else f"answer:{head.name}"
             if not self.table.has(key):
                 continue
             answer = self.column(key)
-            found |= (answer >= 0) & (visible & (origin[None, :] == answer[:, None])).any(axis=1)
+            seen = visible | (document & (ahead > 0) & (ahead <= head.reach)) if head.reach else visible
+            found |= (answer >= 0) & (seen & (origin[None, :] == answer[:, None])).any(axis=1)
         return found
 
     @property

@@ -1,0 +1,95 @@
+"""Where a token stands: rotary tables for single stacks, T5's relative buckets for two.
+
+Suffixes: B rows, S positions of a stream, H heads, K head width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from maskdial.model.config import ModelConfig
+from maskdial.visibility.attend import Visible
+
+
+class Rotary(nn.Module):
+    """Cosines and sines of `position · base^(−2i/K)`, looked up in a table that grows when a position needs it.
+
+    With `position2` (GLM's second coordinate) the first half of the frequencies follows one, the second half the other.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.base, self.half = config.rotary_base, config.head_width // 2
+        self._tables: dict[tuple[int, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+
+    def table(self, longest: int, width: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """cos and sin [at least `longest`, width], computed in float64 once."""
+        found = self._tables.get((width, device, dtype))
+        if found is None or found[0].shape[0] < longest:
+            size = max(256, 1 << (longest - 1).bit_length())
+            angle = torch.arange(size, dtype=torch.float64)[:, None] * self.base ** (
+                -torch.arange(width, dtype=torch.float64)[None, :] / width
+            )
+            found = (angle.cos().to(device, dtype), angle.sin().to(device, dtype))
+            self._tables[(width, device, dtype)] = found
+        return found
+
+    def forward(self, position_BS: Tensor, position2_BS: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """cos and sin, [B or 1, S, 1, 1, K/2]: ready for q, k, v of shape [B, S, 3, H, K]."""
+        if position2_BS is None:
+            cos, sin = self._look_up(position_BS, self.half, dtype)
+        else:
+            one, two = self.half - self.half // 2, self.half // 2
+            first, second = self._look_up(position_BS, one, dtype), self._look_up(position2_BS, two, dtype)
+            cos, sin = (torch.cat([a.expand(len(position_BS), -1, -1), b.expand(len(position_BS), -1, -1)], dim=-1)
+                        for a, b in zip(first, second, strict=True))  # fmt: skip
+        return cos[:, :, None, None, :], sin[:, :, None, None, :]
+
+    def _look_up(self, position_BS: Tensor, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        position_BS = position_BS[:1] if same_rows(position_BS) else position_BS
+        longest = int(position_BS.max()) + 1 if position_BS.numel() else 1
+        cos, sin = self.table(longest, width, position_BS.device, dtype)
+        return cos[position_BS], sin[position_BS]
+
+
+class Relative(nn.Module):
+    """T5's relative positions (Raffel et al. 2020, section 2.1; buckets as released): one learnt number a bucket and head.
+
+    One table serves every layer of a stack. Half of the buckets are exact distances, the rest grow logarithmically up
+    to `max_distance`; looking both ways halves them by sign.
+    """
+
+    def __init__(self, config: ModelConfig, both_ways: bool) -> None:
+        super().__init__()
+        self.both_ways, self.buckets, self.max_distance = both_ways, config.buckets, config.max_distance
+        self.table = nn.Parameter(torch.zeros(config.buckets, config.heads))
+
+    def bucket(self, distance: Tensor) -> Tensor:
+        """int64 bucket of key position − question position."""
+        buckets, start = self.buckets, torch.zeros_like(distance)
+        if self.both_ways:
+            buckets //= 2
+            start = (distance > 0).long() * buckets
+            distance = distance.abs()
+        else:
+            distance = (-distance).clamp(min=0)
+        exact = buckets // 2
+        scale = (buckets - exact) / math.log(self.max_distance / exact)
+        far = exact + (torch.log(distance.float().clamp(min=1) / exact) * scale).long()
+        return start + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
+
+    def forward(self, position_BS: Tensor, visible: Visible, dtype: torch.dtype) -> Tensor:
+        """What is added to the scores, closed where not visible: [B or 1, H, S, S]."""
+        position_BS = position_BS[:1] if same_rows(position_BS) else position_BS
+        bucket_BSS = self.bucket(position_BS[:, None, :].long() - position_BS[:, :, None].long())
+        places_BHSS = torch.nn.functional.embedding(bucket_BSS, self.table).permute(0, 3, 1, 2)
+        closed = visible.bias(dtype)
+        return places_BHSS if closed is None else places_BHSS + closed
+
+
+def same_rows(x_BS: Tensor) -> bool:
+    """Whether every row is the first one again."""
+    return len(x_BS) <= 1 or bool((x_BS == x_BS[:1]).all())
