@@ -20,10 +20,10 @@ __version__ = "0.1.0"
 
 #: public name → where it lives; each is imported when first looked at, so that `import maskdial` stays light
 _HOMES = {
-    "Batch": "batch", "Decisions": "corruption.text", "Head": "sample", "Objective": "objective", "Rows": "sample",
+    "Batch": "batch", "Decisions": "corruption.text", "Head": "sample", "Objective": "objective", "Rows": "rows",
     "SILENT": "sample", "Sample": "sample", "Samples": "sample", "Spans": "corruption.text", "UserError": "errors",
     "Vocab": "vocab", "compare": "evaluate.compare", "load": "train", "objective": "recipes", "recipes": "recipes",
-    "rows": "sample", "sample": "view", "train": "train",
+    "rows": "rows", "sample": "view", "train": "train",
 }  # fmt: skip
 __all__ = sorted([*_HOMES, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from maskdial.corruption.text import Decisions as Decisions
     from maskdial.corruption.text import Spans as Spans
     from maskdial.errors import UserError as UserError
+    from maskdial.rows import Rows as Rows
+    from maskdial.rows import rows as rows
     from maskdial.sample import SILENT as SILENT
     from maskdial.sample import Head as Head
-    from maskdial.sample import Rows as Rows
     from maskdial.sample import Sample as Sample
     from maskdial.sample import Samples as Samples
-    from maskdial.sample import rows as rows
     from maskdial.vocab import Vocab as Vocab
 
 

@@ -15,10 +15,11 @@ FILL: dict[str, int] = {"segment": -1, "target": SILENT}
 class Batch(dict[str, NDArray[Any]]):
     """A dict of arrays [rows, length] plus what the loss needs to know.
 
-    One stream (`encoder`, `decoder`): read, position, segment, order int32; private, position2 when the objective has
-    them. Two streams (`encoder-decoder`): the same names behind `source_` and `answer_`; each stream's positions count
-    from 0. Always `target:HEAD` int32 (SILENT = -100) and `weight:HEAD` float32, over the positions of the only or the
-    answer stream. Padding has segment -1. `layout`, `heads` and `body_tokens` are attributes.
+    One stream (`encoder`, `decoder`): read, position, segment, order int32, and whatever else the objective gives a model
+    (private, position2, left, right, …); positions run on from source to answer. Two streams (`encoder-decoder`): the same
+    names behind `source_` and `answer_`; each stream's positions count from 0. Always `target:HEAD` int32 (SILENT = -100)
+    and `weight:HEAD` float32, over the positions of the only or the answer stream. Padding has segment -1. `layout`,
+    `heads` and `body_tokens` are attributes.
     """
 
     layout: Layout
@@ -41,7 +42,7 @@ def batch(samples: Samples, layout: Layout, length: int | None = None) -> Batch:
     `decoder` and `encoder` keep a row as it is. `encoder-decoder` parts each row by stream; a sample whose answer folded
     its start token away (prefix-lm) gets it back.
     """
-    names = ["read", "position", "segment", "order"] + [n for n in ("private", "position2") if samples.has(n)]
+    names = ["read", "position", "segment", "order", *samples.extras]
     asked = [f"{part}:{h.name}" for h in samples.heads for part in ("target", "weight")]
     if layout == "encoder-decoder":
         if samples.layout != "encoder-decoder":
@@ -49,17 +50,18 @@ def batch(samples: Samples, layout: Layout, length: int | None = None) -> Batch:
         made = Batch()
         source, answer = samples.stream == 0, samples.stream == 1
         for prefix, part, columns in (("source_", source, names), ("answer_", answer, names + asked)):
-            lengths = np.add.reduceat(part.astype(np.int64), samples.offsets[:-1]) if len(samples) else np.zeros(0, np.int64)
-            lengths = np.where(np.diff(samples.offsets) > 0, lengths, 0)
+            lengths = np.diff(np.concatenate([[0], np.cumsum(part)])[samples.offsets])
             for name in columns:
                 key = name if ":" in name else prefix + name
                 made[key] = rectangle(samples.column(name)[part], lengths, FILL.get(name.split(":")[0], 0), samples.pad, name)
-        restart(made)
+        if not samples.has("position2"):
+            restart(made)
     else:
         made = Batch()
         lengths = np.diff(samples.offsets)
         for name in names + asked:
-            made[name] = rectangle(samples.column(name), lengths, FILL.get(name.split(":")[0], 0), samples.pad, name, length)
+            column = run_on(samples) if name == "position" and samples.layout == "encoder-decoder" else samples.column(name)
+            made[name] = rectangle(column, lengths, FILL.get(name.split(":")[0], 0), samples.pad, name, length)
     made.layout, made.heads, made.body_tokens = layout, samples.heads, int(samples.body.sum())
     return made
 
@@ -90,12 +92,40 @@ def restart(made: Batch) -> None:
     made["answer_position"] = np.where(segment >= 0, position, 0).astype(np.int32)
 
 
-def unfold(samples: Samples) -> Samples:
-    """Give a folded sample its start token back: source, then start + answer shifted, targets over the answer."""
-    if samples.start is None:
-        raise ValueError(f"{samples.objective or 'these samples'} has one stream only: use layout={samples.layout!r}")
+def answer_starts(samples: Samples) -> NDArray[np.bool_]:
+    """Where each document's answer begins."""
     stream, segment = samples.stream, samples.segment
-    begins = (stream == 1) & np.concatenate([[True], (stream[:-1] == 0) | (segment[1:] != segment[:-1])])
+    fresh = np.ones(len(stream), dtype=bool)
+    fresh[1:] = (stream[:-1] == 0) | (segment[1:] != segment[:-1])
+    fresh[samples.offsets[:-1][np.diff(samples.offsets) > 0]] = True
+    return (stream == 1) & fresh
+
+
+def run_on(samples: Samples) -> NDArray[np.int32]:
+    """Positions for one stream: an answer that counted from 0 counts on from its source."""
+    position, begins = samples.position, answer_starts(samples)
+    first = np.flatnonzero(begins)
+    sourced = first[~np.isin(first, samples.offsets)]
+    sourced = sourced[samples.segment[sourced - 1] == samples.segment[sourced]]
+    ahead = np.zeros(len(position), dtype=np.int32)
+    ahead[sourced] = position[sourced - 1] + 1
+    latest = np.maximum.accumulate(np.where(begins, np.arange(len(position)), 0))
+    return np.where(samples.stream == 1, position + ahead[latest], position).astype(np.int32)
+
+
+def unfold(samples: Samples) -> Samples:
+    """Give a folded sample its start token back: source, then start + answer shifted, targets over the answer.
+
+    Samples that ask nothing of their source are not folded (GLM) and stay as they are.
+    """
+    stream = samples.stream
+    if len(stream) and not (stream == 1).any():
+        raise ValueError(f"{samples.objective or 'these samples'} has one stream only: use layout={samples.layout!r}")
+    if not any((target[stream == 0] != SILENT).any() for target in samples.targets.values()):
+        return samples
+    if samples.start is None:
+        raise ValueError(f"{samples.objective or 'these samples'} folds its start token and names none: use layout={samples.layout!r}")
+    begins = answer_starts(samples)
     columns: dict[str, NDArray[Any]] = {}
     for name in ("read", "position", "segment", "order", "stream"):
         columns[name] = samples.column(name).copy()

@@ -246,10 +246,10 @@ class _Build:
             read[at], said[at] = clean, silent
             if hidden is not None and hidden[:, side].any():
                 hit = hidden[:, side] > 0
-                shown = self.framed(hidden[:, side], clean, ink)
+                shown = self.framed(hidden[:, side], clean, ink, side)
                 read[at[hit]], said[at[hit]] = shown[hit], clean[hit]
 
-    def framed(self, action: NDArray[np.uint8], clean: Column, ink: Ink) -> Column:
+    def framed(self, action: NDArray[np.uint8], clean: Column, ink: Ink, side: int) -> Column:
         from maskdial.corruption.render import AS_MASK, AS_RANDOM
         from maskdial.corruption.text import LOOSE
         from maskdial.sample import MASK, RANDOM, SAME
@@ -260,7 +260,7 @@ class _Build:
             for a, kind in ((AS_MASK, MASK), (AS_RANDOM, RANDOM)):
                 made = np.where(action == a, ink.number(LOOSE, 4 * self.body + clean % 7, units, kind), made)
             return np.asarray(made, dtype=np.int32)
-        random = self.vocab.body[self.d.keys % np.uint64(len(self.vocab.body))]
+        random = self.vocab.body[rng.below_each(self.d.keys, rng.FRAME, side, len(self.vocab.body))]
         return np.where(action == AS_MASK, self.vocab.need("mask", self.o.name), np.where(action == AS_RANDOM, random, clean))
 
     def provenance(self) -> dict[str, Column]:

@@ -116,6 +116,13 @@ def _mix_int(z: int) -> int:
     return z ^ (z >> 31)
 
 
+def below_each(keys: UInt64[np.ndarray, " u"], use: int, counter: int, n: int) -> Int64[np.ndarray, " u"]:
+    """`below(draw(site(key, use), counter), n)` of many keys at once."""
+    at = np.array([use, counter], dtype=np.uint64)
+    bits = _mix(_mix(keys ^ (at[:1] * SITE)) + at[1:] * GOLDEN)
+    return (((bits >> U32) * np.uint64(n)) >> U32).astype(np.int64)
+
+
 @cache
 def word(name: str) -> int:
     """64 bits that stand for a name."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64, UInt8, UInt64
 from numpy.typing import ArrayLike, NDArray
+
+from maskdial.rows import Packing, Rows, Units, rows
 
 if TYPE_CHECKING:
     from maskdial.batch import Batch
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 SILENT = -100
 
 Layout = Literal["encoder", "decoder", "encoder-decoder"]
-Packing = Literal["joined", "isolated"]
 Column = NDArray[Any]
+__all__ = ["SILENT", "Head", "Packing", "Rows", "Sample", "Samples", "Units", "rows", "sight"]
 
 #: What happened to the token that is read; the index is the value of the `kind` column.
 KINDS = ("kept", "mask", "random", "same", "sentinel", "replaced", "moved", "inserted", "special", "pad")
@@ -57,99 +58,6 @@ class Head:
     coefficient: float = 1.0
     divisor: Literal["scored", "weights", "tokens", "rows"] | int = "scored"
     reach: int = 0
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What an objective gets: body tokens in rows, never a special token of its own.
-
-    tokens int32[N]; offsets int64[R+1]; index uint64[R], the global sample number, which keys the noise;
-    segment int32[N], the document of each token within its row. `word` and `sentence` mark the tokens that start one,
-    `part` tells prompt (0) from completion (1), `language` is an id a token; each may be absent.
-    """
-
-    tokens: Int32[np.ndarray, " n"]
-    offsets: Int64[np.ndarray, " r+1"]
-    index: UInt64[np.ndarray, " r"]
-    segment: Int32[np.ndarray, " n"]
-    word: UInt8[np.ndarray, " n"] | None = None
-    sentence: UInt8[np.ndarray, " n"] | None = None
-    part: UInt8[np.ndarray, " n"] | None = None
-    language: Int32[np.ndarray, " n"] | None = None
-    packing: Packing = "joined"
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @cached_property
-    def units(self) -> Units:
-        """The runs that an objective corrupts on their own: rows when joined, documents within rows when isolated."""
-        if self.packing == "joined":
-            return Units(self.offsets, np.arange(len(self)), np.zeros(len(self), dtype=np.int64))
-        change = np.flatnonzero(np.diff(self.segment)) + 1
-        starts = np.unique(np.concatenate([self.offsets[:-1], change]))
-        starts = starts[starts < self.offsets[-1]]
-        row = np.searchsorted(self.offsets, starts, side="right") - 1
-        first = np.searchsorted(row, row, side="left")
-        return Units(np.append(starts, self.offsets[-1]), row, np.arange(len(starts)) - first)
-
-
-@dataclass(frozen=True)
-class Units:
-    """Unit u holds tokens `offsets[u]:offsets[u+1]`, lies in row `row[u]` and is the `number[u]`-th of that row."""
-
-    offsets: Int64[np.ndarray, " u+1"]
-    row: Int64[np.ndarray, " u"]
-    number: Int64[np.ndarray, " u"]
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    @cached_property
-    def lengths(self) -> Int64[np.ndarray, " u"]:
-        return np.diff(self.offsets)
-
-
-def rows(
-    tokens: Sequence[ArrayLike],
-    index: ArrayLike | None = None,
-    segment: Sequence[ArrayLike] | None = None,
-    part: Sequence[ArrayLike] | None = None,
-    word: Sequence[ArrayLike] | None = None,
-    sentence: Sequence[ArrayLike] | None = None,
-    language: Sequence[ArrayLike] | None = None,
-    packing: Packing = "joined",
-) -> Rows:
-    """Rows from one list of ids a row, and as many lists of the same lengths for each optional column.
-
-    `index` numbers the rows (default 0, 1, …); `segment` numbers the documents within a row (default all 0).
-    """
-    pieces = [np.asarray(row, dtype=np.int64).reshape(-1) for row in tokens]
-    offsets = np.concatenate([[0], np.cumsum([len(p) for p in pieces], dtype=np.int64)]).astype(np.int64)
-    flat = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
-    if flat.size and (flat.min() < 0 or flat.max() > np.iinfo(np.int32).max):
-        raise ValueError(f"token ids must lie in 0 … 2^31-1; found {flat.min()} … {flat.max()}")
-    if packing not in ("joined", "isolated"):
-        raise ValueError(f"packing is 'joined' or 'isolated', not {packing!r}")
-
-    def column(name: str, values: Sequence[ArrayLike] | None, dtype: type[np.generic]) -> Column | None:
-        if values is None:
-            return None
-        parts = [np.asarray(v).reshape(-1) for v in values]
-        if [len(p) for p in parts] != [len(p) for p in pieces]:
-            raise ValueError(f"column {name!r} must have one value a token in every row")
-        return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype=dtype)
-
-    numbers = np.arange(len(pieces)) if index is None else np.asarray(index)
-    if numbers.shape != (len(pieces),):
-        raise ValueError(f"index must hold one number a row: {len(pieces)} rows, {numbers.size} numbers")
-    documents = column("segment", segment, np.int32)
-    return Rows(
-        tokens=flat.astype(np.int32), offsets=offsets, index=numbers.astype(np.uint64),
-        segment=np.zeros(len(flat), dtype=np.int32) if documents is None else documents,
-        word=column("word", word, np.uint8), sentence=column("sentence", sentence, np.uint8),
-        part=column("part", part, np.uint8), language=column("language", language, np.int32), packing=packing,
-    )  # fmt: skip
 
 
 class Samples:
@@ -187,6 +95,8 @@ class Samples:
         for name, values in columns.items():
             key = f"{name}:{heads[0].name}" if name in ("target", "weight") else name
             given[key] = np.asarray(values).astype(DTYPES.get(key.split(":")[0], np.int32))
+            if given[key].shape != (length,):
+                raise ValueError(f"column {name!r} must have one value a token: {length}, not {given[key].size}")
         return cls(np.array([0, length], dtype=np.int64), np.zeros(1, dtype=np.uint64), given, heads, layout)
 
     def __len__(self) -> int:
@@ -218,7 +128,7 @@ class Samples:
             return value
         plain = PLAIN.get(name.split(":")[0])
         if plain is None:
-            hint = " (ask for provenance=True)" if name in PROVENANCE else ""
+            hint = " (ask for provenance=True)" if name.split(":")[0] in PROVENANCE else ""
             raise KeyError(f"these samples have no column {name!r}{hint}")
         self._columns[name] = made = plain(self, name)
         return made
@@ -333,8 +243,6 @@ class Sample:
         document = self.segment[None, :] == self.segment[:, None]
         for head in self.heads:
             key = "answer" if head is self.heads[0] else f"answer:{head.name}"
-            if not self.table.has(key):
-                continue
             answer = self.column(key)
             seen = visible | (document & (ahead > 0) & (ahead <= head.reach)) if head.reach else visible
             found |= (answer >= 0) & (seen & (origin[None, :] == answer[:, None])).any(axis=1)

@@ -12,7 +12,7 @@ import typer
 app = typer.Typer(
     name="maskdial",
     help="From one text, build, see, train and compare every language-model pretraining objective.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
@@ -37,19 +37,20 @@ def register() -> None:
     """Every command, in the order of use."""
     from maskdial.cli import ask, card, compare, env, list, prepare, report, runs, show, train, verify
 
-    for panel, commands in {
+    panels: dict[str, Sequence[Any]] = {
         "See": [list.list_, show.show],
         "Prepare": [prepare.prepare, verify.verify],
         "Train": [train.train, runs.runs, compare.compare, ask.ask],
         "Read": [report.report, card.card, env.env],
-    }.items():
+    }
+    for panel, commands in panels.items():
         for command in commands:
             app.command(name=command.__name__.strip("_"), rich_help_panel=panel)(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; mistakes end in one clear message and exit status 2, failures in 1, never in a traceback."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
     from maskdial.errors import UserError
 
     try:
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(words, f"{type(error).__name__}: {error}", "run `maskdial --debug …` for the traceback", "unexpected", 1)
 
 
-def fail(words: list[str], message: str, hint: str, code: str, status: int) -> None:
+def fail(words: Sequence[str], message: str, hint: str, code: str, status: int) -> None:
     """Say what went wrong on stderr (and as JSON on stdout with --json), and leave with a status that is never 0."""
     if "--debug" in words:
         import traceback
@@ -84,4 +85,4 @@ def fail(words: list[str], message: str, hint: str, code: str, status: int) -> N
 
 def answer(schema: str, data: Any, warnings: Sequence[str] = ()) -> None:
     """Print a command's answer as one JSON object."""
-    print(json.dumps({"schema": schema, "ok": True, "data": data, "warnings": list(warnings)}, ensure_ascii=False))
+    print(json.dumps({"schema": schema, "ok": True, "data": data, "warnings": [*warnings]}, ensure_ascii=False))

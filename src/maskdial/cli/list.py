@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,7 +44,7 @@ def list_(
         print("maskdial list NAME shows a recipe's options; maskdial show TEXT -o NAME shows it at work.")
 
 
-def describe(recipe: object) -> dict[str, object]:
+def describe(recipe: object) -> dict[str, Any]:
     """A recipe as plain values."""
     from maskdial.recipes import Recipe
 

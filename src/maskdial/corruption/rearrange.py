@@ -87,13 +87,16 @@ class ShuffleSentences:
 def _offsets(lengths, keys, limit, out):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
         key = site(keys[u], ROTATE)
-        turn = (draw(key, np.uint64(0)) >> U32) < limit and lengths[u] > 1
-        out[u] = 1 + np.int64(below(draw(key, np.uint64(1)), lengths[u] - 1)) if turn else 0
+        turn = (draw(key, np.uint64(0)) >> U32) < limit and lengths[u] > 0
+        out[u] = 1 + np.int64(below(draw(key, np.uint64(1)), lengths[u])) if turn else 0
 
 
 @dataclass(frozen=True)
 class Rotate:
-    """With probability `rate` start the text at a uniformly chosen token. The decision is "rotate": the offset, 0 = none."""
+    """With probability `rate` start the text at a uniformly chosen token.
+
+    The decision is "rotate": which token comes first, counted from 1 (so 1 changes nothing); 0 is no rotation.
+    """
 
     rate: float
     decisions = ("rotate",)
@@ -109,7 +112,7 @@ class Rotate:
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write unit u at `out[at[u]:]`."""
-        turned: Any = d["rotate"]
+        turned: Any = np.maximum(d["rotate"] - 1, 0)
         count = np.where(turned > 0, 2, 1)
         start = np.stack([turned, np.zeros_like(turned)], axis=1).astype(np.int32).reshape(-1)
         length = np.stack([text.lengths - turned, turned], axis=1).astype(np.int32).reshape(-1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from maskdial.model.config import ExtraHead, ModelConfig
+from maskdial.model.linear import Linear
 
 
 class TokenHead(nn.Module):
@@ -15,7 +16,7 @@ class TokenHead(nn.Module):
 
     def __init__(self, d: int) -> None:
         super().__init__()
-        self.map = nn.Linear(d, d, bias=False)
+        self.map = Linear(d, d)
 
     def forward(self, x_ND: Tensor) -> Tensor:
         return x_ND + self.map(x_ND)
@@ -27,7 +28,7 @@ class ClassHead(nn.Module):
     def __init__(self, d: int, head: ExtraHead) -> None:
         super().__init__()
         self.binary = head.kind == "binary"
-        self.answer = nn.Linear(d, 1 if self.binary else head.classes, bias=False)
+        self.answer = Linear(d, 1 if self.binary else head.classes)
 
     def forward(self, x_ND: Tensor) -> Tensor:
         logits: Tensor = self.answer(x_ND)

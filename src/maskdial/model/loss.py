@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
@@ -101,21 +100,22 @@ def head_loss(
     """Σ weight · loss and Σ −log p at scored positions, by the kind of head."""
     if head.kind == "token":
         x = x_ND if head.name == "token" else _extra(model, head)(x_ND)
-        out: tuple[Tensor, Tensor] = TokenLoss.apply(
+        out: tuple[Tensor, Tensor] = TokenLoss.apply(  # type: ignore[no-untyped-call]
             x, model.embedding, target_N, weight_N.to(_wide(x.dtype)), model.scale, z, smoothing, chunk or chunk_rows(model)
         )
         return out
     logits = _extra(model, head)(x_ND).float()
     if head.kind == "binary":
-        each_N = F.binary_cross_entropy_with_logits(logits, target_N.float(), reduction="none")
+        each_N = nn.functional.binary_cross_entropy_with_logits(logits, target_N.float(), reduction="none")
     else:
-        each_N = F.cross_entropy(logits, target_N, reduction="none", label_smoothing=smoothing)
+        each_N = nn.functional.cross_entropy(logits, target_N, reduction="none", label_smoothing=smoothing)
     return (each_N * weight_N).sum(), each_N.detach().sum()
 
 
-def _extra(model: Model, head: Head) -> torch.nn.Module:
+def _extra(model: Model, head: Head) -> nn.Module:
     if head.name not in model.extra:
-        raise ValueError(f"the model has no head {head.name!r}: build it with extra_heads=({{'name': {head.name!r}, 'kind': {head.kind!r}}},)")
+        wanted = {"name": head.name, "kind": head.kind}
+        raise ValueError(f"the model has no head {head.name!r}: build it with extra_heads=({wanted},)")
     return model.extra[head.name]
 
 
@@ -198,7 +198,7 @@ def log_probs(model: Model, batch: Any, head: str = "token", chunk: int | None =
     else:
         logits = _extra(model, asked)(x_ND).float()
         if asked.kind == "binary":
-            made_N[index_N] = F.logsigmoid(torch.where(target_N > 0, logits, -logits))
+            made_N[index_N] = nn.functional.logsigmoid(torch.where(target_N > 0, logits, -logits))
         else:
             made_N[index_N] = torch.log_softmax(logits, -1).gather(1, target_N[:, None])[:, 0]
     return made_N.view(model.shape_of(batch))

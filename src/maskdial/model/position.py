@@ -22,7 +22,7 @@ class Rotary(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.base, self.half = config.rotary_base, config.head_width // 2
+        self.base, self.half_width = config.rotary_base, config.head_width // 2
         self._tables: dict[tuple[int, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     def table(self, longest: int, width: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -30,19 +30,19 @@ class Rotary(nn.Module):
         found = self._tables.get((width, device, dtype))
         if found is None or found[0].shape[0] < longest:
             size = max(256, 1 << (longest - 1).bit_length())
-            angle = torch.arange(size, dtype=torch.float64)[:, None] * self.base ** (
-                -torch.arange(width, dtype=torch.float64)[None, :] / width
-            )
-            found = (angle.cos().to(device, dtype), angle.sin().to(device, dtype))
+            with torch.inference_mode(False):  # the table outlives the question that first needed it
+                rate = self.base ** (-torch.arange(width, dtype=torch.float64) / width)
+                angle = torch.arange(size, dtype=torch.float64)[:, None] * rate
+                found = (angle.cos().to(device, dtype), angle.sin().to(device, dtype))
             self._tables[(width, device, dtype)] = found
         return found
 
     def forward(self, position_BS: Tensor, position2_BS: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """cos and sin, [B or 1, S, 1, 1, K/2]: ready for q, k, v of shape [B, S, 3, H, K]."""
         if position2_BS is None:
-            cos, sin = self._look_up(position_BS, self.half, dtype)
+            cos, sin = self._look_up(position_BS, self.half_width, dtype)
         else:
-            one, two = self.half - self.half // 2, self.half // 2
+            one, two = self.half_width - self.half_width // 2, self.half_width // 2
             first, second = self._look_up(position_BS, one, dtype), self._look_up(position2_BS, two, dtype)
             cos, sin = (torch.cat([a.expand(len(position_BS), -1, -1), b.expand(len(position_BS), -1, -1)], dim=-1)
                         for a, b in zip(first, second, strict=True))  # fmt: skip

@@ -15,15 +15,16 @@ from torch import Tensor, nn
 
 from maskdial.model.config import ModelConfig
 from maskdial.model.functions import RMSNorm, Rotate, SwiGLU
+from maskdial.model.linear import Linear
 from maskdial.model.position import Relative, Rotary
 from maskdial.visibility.attend import Visible
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the answer stack may read of the source stack: its final hidden states, and who may look at whom."""
+    """What the answer stack may read of the source stack: its final hidden states [M, D], and who may look at whom."""
 
-    hidden_MD: Tensor
+    hidden: Tensor
     visible: Visible
 
 
@@ -35,7 +36,7 @@ class Norm(nn.Module):
         self.gain, self.eps = nn.Parameter(torch.ones(config.d)), config.norm_eps
 
     def forward(self, x_ND: Tensor) -> Tensor:
-        out: Tensor = RMSNorm.apply(x_ND, self.gain, self.eps)
+        out: Tensor = RMSNorm.apply(x_ND, self.gain, self.eps)  # type: ignore[no-untyped-call]
         return out
 
 
@@ -46,15 +47,15 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads, self.width = config.heads, config.head_width
         self.norm = Norm(config)
-        self.qkv = nn.Linear(config.d, 3 * config.d, bias=False)
-        self.out = nn.Linear(config.d, config.d, bias=False)
+        self.qkv = Linear(config.d, 3 * config.d)
+        self.out = Linear(config.d, config.d)
 
     def forward(self, x_ND: Tensor, visible: Visible, places: Tensor | tuple[Tensor, Tensor], keep_N: Tensor | None) -> Tensor:
         B, S, _ = visible.shape
         qkv = self.qkv(self.norm(x_ND)).view(B, S, 3, self.heads, self.width)
         bias = None
         if isinstance(places, tuple):
-            qkv = Rotate.apply(qkv, *places, 2)
+            qkv = Rotate.apply(qkv, *places, 2)  # type: ignore[no-untyped-call]
         else:
             bias = places
         q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
@@ -69,14 +70,14 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.heads, self.width = config.heads, config.head_width
         self.norm = Norm(config)
-        self.q = nn.Linear(config.d, config.d, bias=False)
-        self.kv = nn.Linear(config.d, 2 * config.d, bias=False)
-        self.out = nn.Linear(config.d, config.d, bias=False)
+        self.q = Linear(config.d, config.d)
+        self.kv = Linear(config.d, 2 * config.d)
+        self.out = Linear(config.d, config.d)
 
     def forward(self, x_ND: Tensor, source: Source, keep_N: Tensor | None) -> Tensor:
         B, S, T = source.visible.shape
         q = self.q(self.norm(x_ND)).view(B, S, self.heads, self.width).transpose(1, 2)
-        kv = self.kv(source.hidden_MD).view(B, T, 2, self.heads, self.width)
+        kv = self.kv(source.hidden).view(B, T, 2, self.heads, self.width)
         k, v = (part.transpose(1, 2) for part in kv.unbind(2))
         mixed_ND = source.visible.attention(q, k, v).transpose(1, 2).reshape(B * S, -1)
         return residual(x_ND, mixed_ND, self.out, keep_N)
@@ -88,11 +89,11 @@ class Inner(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.norm = Norm(config)
-        self.gate_up = nn.Linear(config.d, 2 * config.ffn, bias=False)
-        self.down = nn.Linear(config.ffn, config.d, bias=False)
+        self.gate_up = Linear(config.d, 2 * config.ffn)
+        self.down = Linear(config.ffn, config.d)
 
     def forward(self, x_ND: Tensor) -> Tensor:
-        inner_NF: Tensor = SwiGLU.apply(self.gate_up(self.norm(x_ND)))
+        inner_NF: Tensor = SwiGLU.apply(self.gate_up(self.norm(x_ND)))  # type: ignore[no-untyped-call]
         return residual(x_ND, inner_NF, self.down, None)
 
 
@@ -144,7 +145,7 @@ class Stack(nn.Module):
         return out
 
 
-def residual(x_ND: Tensor, y_NF: Tensor, linear: nn.Linear, keep_N: Tensor | None) -> Tensor:
+def residual(x_ND: Tensor, y_NF: Tensor, linear: Linear, keep_N: Tensor | None) -> Tensor:
     """x + linear(y) in one product, at the positions `keep_N` alone if given."""
     if keep_N is not None:
         x_ND, y_NF = x_ND.index_select(0, keep_N), y_NF.index_select(0, keep_N)

@@ -6,7 +6,7 @@ Five noises, alone or together. Over the document `A B C . D E .`:
     token deletion  {1, 4}            A C . E .
     text infilling  span 1-2, 0 at 4  A [MASK] . [MASK] D E .   (a span of length 0 inserts)
     sentence order  second first      D E . A B C .
-    rotation        by 3              . D E . A B C
+    rotation        to its 3rd token  C . D E . A B
     answer          in all five       A B C . D E .   and end of sequence
 
 Released BART uses text infilling (30 %, lengths Poisson 3) and sentence permutation only. The decoder reads clean text; the

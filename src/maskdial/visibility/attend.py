@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 Form = Literal["none", "causal", "dense"]
 
@@ -31,7 +31,9 @@ class Visible:
     the escape hatch for what an order cannot say (windows, trees), and the result is dense.
     """
 
-    def __init__(self, form: Form, shape: tuple[int, int, int], dense_BQK: Tensor | None = None, device: torch.device | None = None) -> None:
+    def __init__(
+        self, form: Form, shape: tuple[int, int, int], dense_BQK: Tensor | None = None, device: torch.device | None = None
+    ) -> None:
         self.form, self.shape = form, shape
         self.device = dense_BQK.device if dense_BQK is not None else device or torch.device("cpu")
         self._dense_BQK = dense_BQK
@@ -97,9 +99,9 @@ class Visible:
             scores = torch.matmul(q_BHQD * q_BHQD.shape[-1] ** -0.5, k_BHKD.transpose(-1, -2)) + places_BHQK
             out = torch.matmul(torch.softmax(scores, dim=-1, dtype=torch.float32).to(v_BHKD.dtype), v_BHKD)
         elif self.form == "dense":
-            out = F.scaled_dot_product_attention(q_BHQD, k_BHKD, v_BHKD, attn_mask=self.bias(q_BHQD.dtype))
+            out = scaled_dot_product_attention(q_BHQD, k_BHKD, v_BHKD, attn_mask=self.bias(q_BHQD.dtype))
         else:
-            out = F.scaled_dot_product_attention(q_BHQD, k_BHKD, v_BHKD, is_causal=self.form == "causal")
+            out = scaled_dot_product_attention(q_BHQD, k_BHKD, v_BHKD, is_causal=self.form == "causal")
         return out.masked_fill(self.blind()[:, None, :, None], 0.0) if self.has_blind() else out
 
     def has_blind(self) -> bool:

@@ -1,0 +1,5 @@
+"""`python -m maskdial` is the command line."""
+
+from maskdial.cli import main
+
+main()

@@ -1,0 +1,79 @@
+"""`maskdial compare`: objectives side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def compare(
+    objectives: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--objective", help="Recipes, or one with options and a name: 'bert:whole_word=true,name=wwm'. Repeat."),
+    ] = None,
+    data: Annotated[str, typer.Option(help="A prepared folder, text files, or pydocs.")] = "pydocs",
+    budget: Annotated[str, typer.Option(help="Of each run: 60s, 200ktok, 2Mtok (raw text) or 1e14flop.")] = "60s",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each objective.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="The folder to write (default: compare-DATA-BUDGET).")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew in a folder that holds another comparison.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
+) -> None:
+    """Train objectives on the same text with the same budget, ask them the same questions, write a report.
+
+    A comparison that was interrupted goes on where it stopped when the command is given again.
+
+    Examples:
+
+      maskdial compare
+
+      maskdial compare -o gpt,bert -o 'bert:whole_word=true,name=wwm' --budget 2Mtok --out words
+
+      maskdial compare -o t5,bart --data corpus/ --budget 5min --seeds 3
+    """
+    import shlex
+    import sys
+
+    from maskdial.cli import answer
+    from maskdial.evaluate.compare import compare as run
+    from maskdial.evaluate.selection import DEFAULT, parse
+
+    chosen = parse(objectives or [",".join(DEFAULT)])
+    command = shlex.join(["maskdial", *sys.argv[1:]]) if sys.argv[1:2] == ["compare"] else ""
+    found = run(chosen, data=data, budget=budget, seeds=seeds, out=out, overwrite=overwrite, command=command)
+    if json_:
+        answer("results/1", found)
+    else:
+        print(table(found))
+    failed = [name for name, one in found["objectives"].items() if one.get("failed")]
+    if failed:
+        print(f"error: {len(failed)} of {len(found['objectives'])} objectives failed: {', '.join(failed)}", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Probes by objective, as text: value and half width of its 95 % interval, the baseline below."""
+    objectives = found["objectives"]
+    probes = list(dict.fromkeys(p for one in objectives.values() for p in one.get("probes", {})))
+    width = max(15, *(len(name) + 2 for name in objectives))
+    lines = [f"{'':26}" + "".join(f"{name:>{width}}" for name in objectives)]
+    for p in probes:
+        values = [one.get("probes", {}).get(p, {}) for one in objectives.values()]
+        better = next((v["better"] for v in values if "value" in v), "")
+        lines.append(f"{p.replace('_', ' ')} {ARROWS[better]}".ljust(26) + "".join(f"{_cell(v):>{width}}" for v in values))
+        if better:
+            base = [f"{v['baseline']:.3f}      " if "value" in v else "" for v in values]
+            lines.append(f"{'  baseline':26}" + "".join(f"{b:>{width}}" for b in base))
+    lines += [f"{name} failed: {one['failed']}" for name, one in objectives.items() if one.get("failed")]
+    return "\n".join(lines)
+
+
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+
+
+def _cell(value: Mapping[str, Any]) -> str:
+    if not value:
+        return "failed"
+    return f"{value['value']:.3f} ±{(value['high'] - value['low']) / 2:.3f}" if "value" in value else "n/a      "

@@ -1,0 +1,135 @@
+"""`maskdial prepare`: text to a corpus folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from maskdial.data import Corpus
+
+
+def prepare(
+    out: Annotated[Path, typer.Option(help="The corpus folder to make.")],
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]…", help="Files, folders, globs, pydocs or hf:NAME.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="words, bytes, a tokenizer.json or a folder with one (default: train one).")] = None,
+    vocab_size: Annotated[int | None, typer.Option(help="Body ids of the trained tokenizer; special ids come on top (default: by amount of text).")] = None,
+    add: Annotated[list[str] | None, typer.Option(help="Add missing special tokens to a given tokenizer: mask, pad, sentinels, …")] = None,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make one of N shards, on a machine of its own; then --merge.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Join the shards in --out to one corpus.")] = False,
+    held_out: Annotated[float, typer.Option(help="Share of documents kept from training, 0 to below 1.")] = 0.05,
+    text_column: Annotated[str, typer.Option(help="The column of .jsonl, .csv and .parquet that holds the text.")] = "text",
+    errors: Annotated[str, typer.Option(help="Bytes that are not UTF-8: replace, drop the document, or stop with an error.")] = "replace",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another corpus in --out.")] = False,
+    progress: Annotated[str, typer.Option(help="auto, bar, plain, json or off.")] = "auto",
+    json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Turn text into a corpus folder: tokens, words and sentences, with a tokenizer and digests of everything.
+
+    .txt and .md (a blank line ends a document), .jsonl, .csv and .parquet, each also .gz and .zst. The same text and options
+    always give the same bytes; a command that was stopped is simply run again.
+
+    Examples:
+
+      maskdial prepare pydocs --out corpus
+
+      maskdial prepare books/*.txt notes.jsonl --out corpus --vocab-size 8192
+
+      maskdial prepare big/ --out corpus --shard 1/4   (… 4/4, then: maskdial prepare --merge --out corpus)
+    """
+    from maskdial.data import merge as join
+    from maskdial.data.build import Options, prepare_shard
+    from maskdial.errors import UserError
+
+    if merge:
+        if paths or shard:
+            raise UserError("--merge joins the shards that are in --out; it takes no text and no --shard", code="usage.merge")
+        _say(join(out), json_)
+        return
+    options = Options(tokenizer, vocab_size, held_out, text_column, _errors(errors), tuple(add or ()))
+    number, of = _shard(shard)
+    record = prepare_shard(paths or [], out, options, number, of, overwrite=overwrite, progress=_mode(progress))
+    if shard is None:
+        _say(join(out), json_)
+    else:
+        _say_shard(record, out, number, of, json_)
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    """(number, of) of I/N. Both ways of counting, 0 … N-1 and 1 … N, name all N shards: N/N is shard 0."""
+    from maskdial.errors import UserError
+
+    if text is None:
+        return 0, 1
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 0 <= int(first) <= int(second) and 1 <= int(second) < 99_999):
+        raise UserError(f"--shard {text!r} should be I/N, for example 1/4 … 4/4", code="usage.shard")
+    return int(first) % int(second), int(second)
+
+
+def _errors(text: str) -> Any:
+    from maskdial.errors import UserError, nearest
+
+    known = ("replace", "drop", "error")
+    if text not in known:
+        raise UserError(f"--errors is replace, drop or error, not {text!r}", hint=nearest(text, known), code="usage.errors")
+    return text
+
+
+def _mode(text: str) -> Any:
+    from maskdial.errors import UserError, nearest
+
+    known = ("auto", "bar", "plain", "json", "off")
+    if text not in known:
+        raise UserError(f"--progress is {', '.join(known)}, not {text!r}", hint=nearest(text, known), code="usage.progress")
+    return text
+
+
+def _warnings(record: dict[str, Any]) -> list[str]:
+    """What happened to the text that its owner may not expect."""
+    said = {
+        "empty": "blank documents were skipped",
+        "malformed": "records were not what their file promises and were skipped",
+        "replaced": "documents held bytes that are not UTF-8, which became U+FFFD",
+        "dropped": "documents held bytes that are not UTF-8 and were left out",
+        "spelled": "places spell a special token and were encoded as plain text",
+    }
+    found = [f"{record['tally'][key]:,} {what}" for key, what in said.items() if record["tally"][key]]
+    added = record["tokenizer"]["added"]
+    if added:
+        listed = ", ".join(f"{s} = {id}" for s, id in list(added.items())[:4]) + (" …" if len(added) > 4 else "")
+        found.append(f"{len(added)} special tokens were added to the tokenizer ({listed}): a model needs as many more embedding rows")
+    return found
+
+
+def _say(corpus: Corpus, json_: bool) -> None:
+    from maskdial.cli import answer
+
+    warnings = _warnings(corpus.manifest)
+    parts = {p.name: {"documents": p.num_documents, "tokens": p.num_tokens, "bytes": p.total_bytes} for p in (corpus.train, corpus.held_out)}
+    if json_:
+        noted = corpus.manifest["tokenizer"]
+        answer("prepare/1", {
+            "path": str(corpus.folder), "name": corpus.name, "fingerprint": corpus.fingerprint, **parts, "tally": corpus.manifest["tally"],
+            "tokenizer": {k: noted[k] for k in ("name", "sha256", "size", "rule", "added")},
+        }, warnings)  # fmt: skip
+        return
+    print(f"{corpus.folder}  ({corpus.name}, fingerprint {corpus.fingerprint[:16]})")
+    for name, part in parts.items():
+        print(f"  {name.replace('_', ' '):9} {part['documents']:>11,} documents {part['tokens']:>13,} tokens {part['bytes']:>13,} bytes")
+    special = len(corpus.vocab.special)
+    print(f"  tokenizer {corpus.tokenizer.name}: {corpus.vocab.size - special:,} body ids + {special} special")
+    for warning in warnings:
+        print(f"  note: {warning}")
+
+
+def _say_shard(record: dict[str, Any], out: Path, number: int, of: int, json_: bool) -> None:
+    from maskdial.cli import answer
+
+    tokens = sum(s["tokens"] for s in record["shards"] if s["name"].endswith(f"-{number:05d}"))
+    if json_:
+        answer("prepare/1", {"path": str(out), "shard": [number, of], "tokens": tokens, "tally": record["tally"]}, _warnings(record))
+        return
+    print(f"{out}  shard {number} of {of}: {tokens:,} tokens. When all {of} are there: maskdial prepare --merge --out {out}")

@@ -1,0 +1,261 @@
+"""Text to body tokens and back. A text that spells a special token stays text, whatever the tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskdial.data import segmentation
+from maskdial.data.making import byte_characters, make_bytes, make_words, train_bpe
+from maskdial.data.pieces import LIMIT, pieces
+from maskdial.data.specials import GROUPS, body_engine, spelled
+from maskdial.errors import UserError, nearest
+from maskdial.vocab import SPELLINGS, Vocab
+
+if TYPE_CHECKING:
+    import tokenizers
+
+FILE, NOTES = "tokenizer.json", "maskdial.json"
+#: How a tokenizer marks words and sentences; recorded in a corpus's manifest.
+RULES: dict[str, tuple[Callable[[str], segmentation.Starts], Callable[[str], segmentation.Starts]]] = {
+    "unicode/sentencex": (segmentation.word_starts, segmentation.sentence_starts),
+    "spaces/stops": (segmentation.space_word_starts, segmentation.stop_sentence_starts),
+}
+
+
+class Columns(NamedTuple):
+    """A text's tokens: `ids` int32[N]; `word` and `sentence` uint8[N], 1 where a token starts one; `spans` int32[N, 2],
+    the characters of the text that each token stands for (bytes of one character share its span)."""
+
+    ids: NDArray[np.int32]
+    word: NDArray[np.uint8]
+    sentence: NDArray[np.uint8]
+    spans: NDArray[np.int32]
+
+
+class Tokenizer:
+    """A tokenizer as maskdial uses it: body tokens only, roles by name, words and sentences for any script.
+
+    `looking` tokenizers (words, bytes) are for looking at samples, not for training. `vocab` gives the special ids.
+    """
+
+    def __init__(
+        self, engine: tokenizers.Tokenizer, name: str, *, rule: str = "unicode/sentencex", looking: bool = False,
+        named: dict[str, str] | None = None, text: str | None = None,
+    ) -> None:  # fmt: skip
+        engine.no_padding()
+        engine.no_truncation()
+        self.name, self.rule, self.looking = name, rule, looking
+        #: what `save` writes; the file's own text when there is one, since scores don't survive being printed again
+        self._text = text if text is not None else engine.to_str()
+        self._engine, self._named = engine, named or {}
+        self._read()
+
+    def _read(self) -> None:
+        """Read the roles off the engine and make the copy that encodes bodies."""
+        vocab = Vocab.from_tokenizer(self._engine)
+        named: dict[str, Any] = {role: self._engine.token_to_id(spelling) for role, spelling in self._named.items()}
+        vocab = replace(vocab, **{role: id for role, id in named.items() if id is not None})
+        self.vocab = replace(vocab, word_start=self._word_starts(vocab))
+        self._body, self._table = body_engine(self._engine, self.vocab.special)
+        self._reserved = np.zeros(self.vocab.size, dtype=bool)
+        self._reserved[list(self.vocab.special - {self.vocab.unk})] = True
+        self._spelled = spelled([s for id in self.vocab.special if (s := self._engine.id_to_token(id))])
+        self.__dict__.pop("sha256", None)
+        self.__dict__.pop("_drop_space", None)
+
+    def __repr__(self) -> str:
+        return f"Tokenizer({self.name!r}, {self.vocab.size:,} ids, {len(self.vocab.special)} special)"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of `tokenizer.json`, special tokens included."""
+        return hashlib.sha256(self._text.encode()).hexdigest()
+
+    @cached_property
+    def _drop_space(self) -> bool:
+        """Whether a text cut at a space must lose that space: true for tokenizers that begin every text with one."""
+        whole = self._encode_piece("a b")[0].tolist()
+        kept, dropped = ([*self._encode_piece("a")[0], *self._encode_piece(b)[0]] for b in (" b", "b"))
+        return bool(whole == dropped and whole != kept)
+
+    def _encode_piece(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """ids int32[N] and character spans int32[N, 2] of a bounded text."""
+        encoding = self._body.encode(text, add_special_tokens=False)
+        ids = np.array(encoding.ids, dtype=np.int32)
+        spans = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
+        if self._table is not None:
+            ids = self._table[ids]
+        return (ids, spans) if not self._reserved[ids].any() else self._around(text, ids, spans)
+
+    def _around(self, text: str, ids: NDArray[np.int32], spans: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Encode again in two parts, cut inside the first reserved token's characters, until none is left."""
+        hit = int(np.flatnonzero(self._reserved[ids])[0])
+        start, end = (int(x) for x in spans[hit])
+        cut = (start + end) // 2
+        if not 0 < cut < len(text) or end - start < 2:
+            # one character that is a special token: nothing can spell it but the unknown token
+            stand_in = self.vocab.unk
+            keep = np.ones(len(ids), dtype=bool) if stand_in is not None else ~self._reserved[ids]
+            return np.where(self._reserved[ids], -1 if stand_in is None else stand_in, ids).astype(np.int32)[keep], spans[keep]
+        (left, where), (right, there) = self._encode_piece(text[:cut]), self._encode_piece(text[cut:])
+        return np.concatenate([left, right]), np.concatenate([where, there + np.int32(cut)])
+
+    def _pieces(self, text: str) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        for first, piece in pieces(text, LIMIT, len(text) > LIMIT and self._drop_space):
+            ids, spans = self._encode_piece(piece)
+            yield ids, spans + np.int32(first)
+
+    def encode(self, text: str) -> list[int]:
+        """Body ids: no special token is added, and none comes from the text, even where it spells one."""
+        return [int(id) for ids, _ in self._pieces(text) for id in ids]
+
+    def encode_columns(self, text: str) -> Columns:
+        """Body ids with what a corpus stores beside them; the first token starts a word and a sentence."""
+        parts = list(self._pieces(text))
+        ids = np.concatenate([p for p, _ in parts]) if parts else np.zeros(0, dtype=np.int32)
+        spans = np.concatenate([s for _, s in parts]) if parts else np.zeros((0, 2), dtype=np.int32)
+        words, sentences = (rule(text) for rule in RULES[self.rule])
+        word, sentence = segmentation.holders(words, spans), segmentation.holders(sentences, spans)
+        word[:1] = sentence[:1] = 1
+        return Columns(ids, word, sentence, spans)
+
+    def spelled(self, text: str) -> int:
+        """How many places of the text spell a special token."""
+        return sum(1 for _ in self._spelled.finditer(text))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, special tokens spelt out."""
+        text: str = self._engine.decode([int(id) for id in ids], skip_special_tokens=False)
+        return text
+
+    @cached_property
+    def _kind(self) -> str:
+        """How the model's vocabulary spells text: `bytes`, `metaspace` or `plain`."""
+        data = json.loads(self._engine.to_str())
+        shape = json.dumps([data["decoder"], data["pre_tokenizer"], data["normalizer"]], ensure_ascii=False)
+        return "bytes" if '"ByteLevel"' in shape else "metaspace" if "▁" in shape else "plain"
+
+    @cached_property
+    def _byte_of(self) -> dict[str, int]:
+        return {c: b for b, c in byte_characters().items()}
+
+    def token(self, id: int) -> str:
+        """How one token looks; spaces and line breaks as they are, bytes of an unfinished character as \\xNN."""
+        text = self._engine.id_to_token(int(id))
+        if text is None:
+            return f"<{int(id)}>"
+        if int(id) in self.vocab.special:
+            return text
+        if self._kind == "metaspace":
+            return text.replace("▁", " ")
+        if self._kind == "bytes" and all(c in self._byte_of for c in text):
+            return bytes(self._byte_of[c] for c in text).decode("utf-8", "backslashreplace")
+        return text
+
+    def _word_starts(self, vocab: Vocab) -> NDArray[np.bool_]:
+        """bool[size]: tokens that start a word as far as their spelling tells (`encode_columns` knows better)."""
+        self.vocab = vocab
+        self.__dict__.pop("_kind", None)
+        shown = [self.token(id) for id in range(vocab.size)]
+        whole = self.rule == "spaces/stops"
+        return np.array([whole or not s or (not s.startswith("##") and (self._kind == "plain" or not s[0].isalnum())) for s in shown])
+
+    def grow(self, *roles: str) -> dict[str, int]:
+        """Add the special tokens of roles (`mask`, `pad`, …) or groups (`sentinels`, `modes`, `fim`) that are missing.
+
+        New ids come after the last one, so a model needs as many more embedding rows. Returns spelling → id of what was
+        added, for the caller to print. `ValueError` for an unknown role.
+        """
+        from tokenizers import AddedToken
+
+        wanted: list[str] = []
+        for role in roles:
+            if role not in GROUPS:
+                raise ValueError(f"no special token is called {role!r}: {nearest(role, GROUPS)}")
+            if role in SPELLINGS and getattr(self.vocab, role) is not None:
+                continue
+            wanted += [s for s in GROUPS[role] if self._missing(role, s)]
+        before = self._engine.get_vocab_size(with_added_tokens=True)
+        if wanted:
+            self._engine.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in wanted])
+            self._text = self._engine.to_str()
+            self._read()
+        return {s: id for s in wanted if (id := self._engine.token_to_id(s)) is not None and id >= before}
+
+    def _missing(self, role: str, spelling: str) -> bool:
+        if role in ("modes", "fim"):
+            known = len(getattr(self.vocab, role))
+            return known < len(GROUPS[role]) and self._engine.token_to_id(spelling) is None
+        return self._engine.token_to_id(spelling) is None
+
+    def save(self, folder: str | Path) -> None:
+        """Write `tokenizer.json` and maskdial's notes into a folder, which is made if it is not there."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        notes = {"name": self.name, "rule": self.rule, "looking": self.looking, "roles": self._named}
+        (folder / FILE).write_bytes(self._text.encode())
+        (folder / NOTES).write_text(json.dumps(notes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """A byte-level BPE tokenizer with at most `vocab_size` body ids, trained on texts; special tokens come on top."""
+    engine = train_bpe(texts, vocab_size)
+    return Tokenizer(engine, f"bytebpe-{vocab_size}")
+
+
+def load(name: str | Path, text: str | Sequence[str] | None = None) -> Tokenizer:
+    """`words` (its vocabulary is the words of `text`), `bytes`, a `tokenizer.json`, or a folder that holds one.
+
+    `UserError` (exit 2) for a path that is missing or holds no tokenizer.
+    """
+    if name == "bytes":
+        return Tokenizer(make_bytes(), "bytes", looking=True)
+    if name == "words":
+        texts = [text] if isinstance(text, str) else text or []
+        return Tokenizer(make_words(texts), "words", rule="spaces/stops", looking=True)
+    return _load_file(Path(name).expanduser())
+
+
+def _load_file(path: Path) -> Tokenizer:
+    from tokenizers import Tokenizer as Engine
+
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        hint = f"a tokenizer is words, bytes, a {FILE} or a folder that holds one"
+        if path.is_dir():
+            hint = f"the folder has no {FILE}; with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+        raise UserError(f"there is no tokenizer at {path}", hint=hint, code="tokenizer.missing", where=str(path))
+    try:
+        text = file.read_bytes().decode("utf-8")
+        engine = Engine.from_str(text)
+    except Exception as error:  # the library raises plain Exception
+        raise UserError(f"{file} is no tokenizer: {error}", code="tokenizer.damaged", where=str(file)) from error
+    notes = file.parent / NOTES
+    if notes.is_file():
+        kept = json.loads(notes.read_text(encoding="utf-8"))
+        return Tokenizer(engine, kept["name"], rule=kept["rule"], looking=kept["looking"], named=kept["roles"], text=text)
+    name = file.parent.resolve().name if file.name == FILE else file.stem
+    return Tokenizer(engine, name or "tokenizer", named=_named_roles(file.parent), text=text)
+
+
+def _named_roles(folder: Path) -> dict[str, str]:
+    """Roles that a Hugging Face folder spells its own way (`pad_token`, `mask_token`, …)."""
+    named: dict[str, str] = {}
+    for file in ("special_tokens_map.json", "tokenizer_config.json"):
+        path = folder / file
+        settings: Any = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        for role in ("pad", "bos", "eos", "cls", "sep", "mask", "unk"):
+            value = settings.get(f"{role}_token")
+            spelling = value.get("content") if isinstance(value, dict) else value
+            if isinstance(spelling, str):
+                named[role] = spelling
+    return named

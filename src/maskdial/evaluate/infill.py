@@ -1,0 +1,145 @@
+"""A removed span: which of ten stood there?
+
+Spans come in groups of ten, and the candidates for each gap are the group's ten spans, so every span is right once and wrong
+nine times: no candidate is favoured by being frequent. Each objective ranks them by its own likelihood:
+
+    continues (gpt, prefix-lm)  the candidate and all that follows it, given what stands before
+    one mark a run (t5, bart)   the answer, given the text with the gap; and that the answer then goes on as it should
+    in place (bert)             pseudo-likelihood: token i of the span given both sides and the span's tokens before i
+                                (Salazar et al. 2020, left to right within the span: Kauf & Ivanova 2023)
+
+A phrase that is common everywhere scores high in every gap. So each score is set against what the same candidate scores in
+gaps where it does not belong (pointwise mutual information, as Holtzman et al. 2021 §3), cells of wrong pairs only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from maskdial.evaluate.items import Items, Passage
+from maskdial.evaluate.likelihood import NOTHING_HIDDEN, Found, record
+from maskdial.evaluate.phrasing import Phrasing, Run
+from maskdial.evaluate.scoring import Scorer
+from maskdial.evaluate.statistics import Outcome, not_applicable
+
+LENGTH = 48
+SPAN = 5
+CANDIDATES = 10
+ITEMS = 200
+
+Table = Float64[np.ndarray, "n c"]
+
+
+def infill(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:
+    """Share of gaps of five tokens for which the true span ranks first among ten; chance .10 (ties share the point)."""
+    if phrasing.rewrites and not phrasing.shows:
+        return not_applicable(NOTHING_HIDDEN)
+    passages = items.passages(LENGTH, ITEMS)
+    passages = passages[: len(passages) // CANDIDATES * CANDIDATES]
+    if not passages:
+        return not_applicable("held-out text has fewer than ten passages of 16 tokens")
+    groups = [passages[i : i + CANDIDATES] for i in range(0, len(passages), CANDIDATES)]
+    scores = score(scorer, phrasing, groups)
+    points = np.concatenate([credit(calibrated(s)) for s in scores.reshape(-1, CANDIDATES, CANDIDATES)])
+    records = [
+        record(items, p, at=gap(p)[0], truth=items.text(p.ids[slice(*gap(p))]), right=round(float(x), 3),
+               scores=[round(float(v), 2) for v in row])
+        for p, x, row in zip(passages, points, scores.reshape(len(passages), CANDIDATES), strict=True)
+    ]  # fmt: skip
+    return Outcome.of([p.group for p in passages], points, None, 1 / CANDIDATES, proportion=True, note=_note(phrasing),
+                      records=records)  # fmt: skip
+
+
+def gap(passage: Passage) -> Run:
+    """The removed span: five tokens in the middle."""
+    size = min(SPAN, len(passage) // 4)
+    middle = (len(passage) - size) // 2
+    return middle, middle + size
+
+
+def with_span(passage: Passage, other: Passage) -> np.ndarray:
+    """The passage with another one's span in its gap (equal lengths)."""
+    a, b = gap(passage)
+    c, d = gap(other)
+    return np.concatenate([passage.ids[:a], other.ids[c:d], passage.ids[b:]])
+
+
+def score(scorer: Scorer, phrasing: Phrasing, groups: Sequence[Sequence[Passage]]) -> Table:
+    """Scores in nats, one row a gap (all groups below one another), one column a candidate of its group."""
+    pairs = [(p, c) for group in groups for p in group for c in group]
+    texts = [with_span(p, c) for p, c in pairs]
+    spans = [gap(p) for p, _ in pairs]
+    if phrasing.in_place:
+        return pseudo_likelihood(scorer, phrasing, texts, spans).reshape(-1, CANDIDATES)
+    if phrasing.shows:
+        samples = phrasing.ask(texts, [[s] for s in spans], spans, closing=True)
+    else:
+        samples = phrasing.ask(texts, [[s] for s in spans], [(s[0], len(t)) for s, t in zip(spans, texts, strict=True)])
+    return scorer.log_likelihood(samples)[0].reshape(-1, CANDIDATES)
+
+
+def pseudo_likelihood(scorer: Scorer, phrasing: Phrasing, texts: Sequence[np.ndarray], spans: Sequence[Run]) -> Float64[np.ndarray, " n"]:
+    """Sum over each span of log p(token | both sides and the span's earlier tokens), the later ones hidden, in nats.
+
+    Texts that read the same so far are asked once: with the whole span hidden, all candidates of a gap share one sample.
+    """
+    total = np.zeros(len(texts))
+    longest = max(b - a for a, b in spans)
+    for turn in range(longest):
+        asked: dict[tuple[bytes, bytes], tuple[np.ndarray, Run, int]] = {}
+        which, answer = np.full(len(texts), -1), np.zeros(len(texts), dtype=np.int64)
+        for n, (text, (a, b)) in enumerate(zip(texts, spans, strict=True)):
+            if a + turn < b:
+                key = (text[: a + turn].tobytes(), text[b:].tobytes())
+                which[n] = asked.setdefault(key, (text, (a + turn, b), len(asked)))[2]
+                answer[n] = int(text[a + turn])
+        unique = [(text, run) for text, run, _ in asked.values()]
+        samples = phrasing.ask([t for t, _ in unique], [_each(run) for _, run in unique], [(r[0], r[0] + 1) for _, r in unique])
+        users: list[list[int]] = [[] for _ in unique]
+        for n in np.flatnonzero(which >= 0).tolist():
+            users[int(which[n])].append(n)
+        width = max(len(u) for u in users)
+        choices = np.array([[answer[n] for n in u] + [answer[u[0]]] * (width - len(u)) for u in users], dtype=np.int64)
+        found = scorer.log_probs_of(samples, choices)
+        for k, u in enumerate(users):
+            total[u] += found[k, : len(u)]
+    return total
+
+
+def _each(run: Run) -> list[Run]:
+    return [(i, i + 1) for i in range(*run)]
+
+
+def calibrated(scores: Table) -> Table:
+    """Scores of one group less what each candidate scores in gaps it does not belong to.
+
+    Rows are first put on one footing (a text's own likelihood says nothing about the candidates); all means are over wrong
+    pairs, so that no right pair tells on the others.
+    """
+    count = len(scores)
+    wrong = ~np.eye(count, dtype=bool)
+    level = scores - np.where(wrong, scores, 0).sum(1, keepdims=True) / (count - 1)
+    usual = np.empty_like(level)
+    for i in range(count):
+        usable = wrong.copy()
+        usable[i] = False
+        usual[i] = np.where(usable, level, 0).sum(0) / usable.sum(0)
+    return np.asarray(level - usual)
+
+
+def credit(scores: Table) -> Float64[np.ndarray, " n"]:
+    """1 where the diagonal is the row's only best, 1/k where it ties with k - 1 others (to 1e-9), else 0."""
+    best = scores.max(1, keepdims=True)
+    ties = scores >= best - 1e-9
+    return np.asarray(np.where(np.diag(ties), 1.0 / ties.sum(1), 0.0))
+
+
+def _note(phrasing: Phrasing) -> str:
+    if phrasing.in_place:
+        return "pseudo-likelihood, left to right within the span"
+    if not phrasing.shows:
+        return "scores the candidate and all that follows it, given the left side"
+    return "scores the answer" + (" and the sentinel after it" if phrasing.spans else " up to the token after the gap")

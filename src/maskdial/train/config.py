@@ -1,0 +1,196 @@
+"""Every setting of a training run: typed, documented, strict about unknown keys.
+
+Keys are dotted on the command line (`optimizer.matrix_rate=4e-3`). A setting left at None is decided from the objective's
+layout when the run starts and stored as decided.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from maskdial.errors import UserError, nearest
+from maskdial.model.config import ModelConfig, Shape
+
+#: By layout: Muon's rate for matrices, Adam's rate for embeddings (docs/decisions/011, measured on pydocs).
+RATES: dict[str, tuple[float, float]] = {
+    "decoder": (4e-3, 0.1),
+    "encoder": (3e-3, 0.2),
+    "encoder-decoder": (3e-3, 0.1),
+}
+ADAM_RATE = 2e-3
+
+
+class Section(BaseModel):
+    """Strict: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ModelSettings(Section):
+    """The model's size; what is left out comes from the preset."""
+
+    preset: str = Field(default="tiny", description="tiny (1 M parameters), small or base (124 M)")
+    d: int | None = Field(default=None, ge=2, description="width of the residual stream")
+    layers: int | None = Field(default=None, ge=1, description="layers of one stack; two stacks share them out")
+    heads: int | None = Field(default=None, ge=1, description="attention heads")
+    ffn: int | None = Field(default=None, ge=1, description="inner width of SwiGLU")
+    source_layers: int | None = Field(default=None, ge=1, description="two stacks: layers of the source; sizes are then taken as given")
+    positions: Literal["rotary", "relative"] | None = Field(default=None, description="default: rotary; relative (T5) for two stacks")
+
+
+class OptimizerSettings(Section):
+    """Muon for matrices and AdamW elsewhere, or AdamW alone."""
+
+    name: Literal["muon", "adamw"] = Field(default="muon", description="what moves the matrices")
+    matrix_rate: float | None = Field(default=None, gt=0, description="peak rate of the matrices; default by layout (Muon) or 2e-3 (AdamW)")
+    embedding_rate: float | None = Field(default=None, gt=0, description="peak rate of the embedding (std 1); default by layout")
+    other_rate: float = Field(default=1e-2, gt=0, description="peak rate of gains and position tables")
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon's momentum (Nesterov)")
+    orthogonal_steps: int = Field(default=4, ge=1, le=10, description="Newton–Schulz steps")
+    betas: tuple[float, float] = Field(default=(0.9, 0.95), description="AdamW's averages")
+    decay: float = Field(default=0.0, ge=0, description="decoupled weight decay of matrices and embedding, times the rate")
+    clip: float = Field(default=1.0, gt=0, description="largest global gradient norm")
+    warmup: int = Field(default=20, ge=0, description="steps of linear warm-up")
+    cooldown: float = Field(default=0.5, ge=0, le=1, description="share of the steps, at the end, in which the rate falls linearly to 0")
+
+
+class LossSettings(Section):
+    """What is added to the plain loss."""
+
+    z: float = Field(default=0.0, ge=0, description="weight of z-loss")
+    smoothing: float = Field(default=0.0, ge=0, lt=1, description="label smoothing, spread over the vocabulary")
+
+
+class CheckpointSettings(Section):
+    """When the run is saved; it always is at the end and when interrupted."""
+
+    every: int | None = Field(default=None, ge=1, description="steps between checkpoints; default: every 5 minutes")
+    keep: int = Field(default=2, ge=1, description="how many are kept; an older one goes only after a newer one is verified")
+
+
+class TrainConfig(Section):
+    """All settings of `maskdial train`."""
+
+    budget: str = Field(default="60s", description="60s, 200ktok, 2Mtok (raw text tokens), 1e14flop or 1000steps")
+    length: int = Field(default=128, ge=4, description="positions a row may take (of the source, with two stacks)")
+    rows: int = Field(default=8, ge=1, description="rows a step")
+    accumulate: int = Field(default=1, ge=1, description="parts a step is computed in; the gradient is the same")
+    seed: int = Field(default=0, ge=0, description="decides shuffle, noise and first parameters")
+    packing: Literal["joined", "isolated"] = Field(default="joined", description="how documents share a row")
+    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto asks the machine by a quick measurement")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; default: torch's")
+    deterministic: bool = Field(default=False, description="equal bits on equal machines; wants a token, FLOP or step budget")
+    log_every: int = Field(default=10, ge=1, description="steps between lines of events.jsonl")
+    init: str | None = Field(default=None, description="run folder whose parameters to start from")
+    model: ModelSettings = ModelSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    loss: LossSettings = LossSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+
+    def with_overrides(self, overrides: Iterable[str] | Mapping[str, Any]) -> TrainConfig:
+        """A copy with dotted keys set, from `key=value` texts or a mapping; unknown keys and wrong types are `UserError`."""
+        pairs = overrides.items() if isinstance(overrides, Mapping) else (_pair(text) for text in overrides)
+        value = self.model_dump()
+        for key, given in pairs:
+            section, name = _find(value, key)
+            section[name] = given
+        return parse(value)
+
+    def decided(self, layout: str) -> TrainConfig:
+        """Every None that the layout decides filled in."""
+        muon, embedding = RATES[layout]
+        optimizer = self.optimizer.model_copy(update={
+            "matrix_rate": self.optimizer.matrix_rate or (muon if self.optimizer.name == "muon" else ADAM_RATE),
+            "embedding_rate": self.optimizer.embedding_rate or (embedding if self.optimizer.name == "muon" else ADAM_RATE),
+        })  # fmt: skip
+        return self.model_copy(update={"optimizer": optimizer})
+
+    def model_settings(self, vocab_size: int, layout: str) -> ModelConfig:
+        """The model for an objective's layout."""
+        given = {k: v for k, v in self.model.model_dump().items() if v is not None}
+        shape: Shape = "encoder-decoder" if layout == "encoder-decoder" else "single"
+        if shape == "single":
+            given.pop("source_layers", None)
+        try:
+            return ModelConfig(vocab_size=vocab_size, shape=shape, **given)
+        except ValidationError as error:
+            raise UserError(f"model: {_first(error)}", code="config.model") from None
+
+
+def parse(value: Mapping[str, Any]) -> TrainConfig:
+    """A checked config from a nested mapping; `UserError` names the key, what is wrong and the nearest known key."""
+    try:
+        return TrainConfig(**value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise unknown(where) from None
+        raise UserError(f"{where}: {_first(error)}", code="config.value", where=where) from None
+
+
+def unknown(key: str) -> UserError:
+    """The error for a key that does not exist."""
+    known = keys()
+    by_name = {k.rsplit(".", 1)[-1]: k for k in known}
+    guess = by_name.get(key.rsplit(".", 1)[-1])
+    hint = f"did you mean {guess!r}?" if guess else nearest(key, known)
+    return UserError(f"unknown key {key!r}", hint=hint, code="config.unknown_key", where=key)
+
+
+def keys(section: type[BaseModel] = TrainConfig, prefix: str = "") -> dict[str, str]:
+    """Every dotted key with what it means."""
+    made: dict[str, str] = {}
+    for name, info in section.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and not isinstance(kind, types.GenericAlias) and issubclass(kind, Section):
+            made |= keys(kind, f"{prefix}{name}.")
+        else:
+            made[prefix + name] = info.description or ""
+    return made
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """`key: a → b` for each leaf that differs."""
+    made = []
+    for name in sorted({*one, *other}):
+        a, b = one.get(name), other.get(name)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            made += differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            made.append(f"{prefix}{name}: {json.dumps(a)} → {json.dumps(b)}")
+    return made
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"{text!r} is not a setting", hint="write key=value, e.g. length=256", code="usage")
+    try:
+        return key.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return key.strip(), None if value.lower() == "none" else value
+
+
+def _find(value: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    *path, name = key.split(".")
+    section: Any = value
+    for part in path:
+        section = section.get(part) if isinstance(section, dict) else None
+    if key not in keys() or not isinstance(section, dict):
+        raise unknown(key)
+    return typing.cast(dict[str, Any], section), name
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    given = first.get("input")
+    shown = f" (given: {given!r})" if not isinstance(given, dict) else ""
+    return first["msg"].removeprefix("Value error, ") + shown

@@ -1,0 +1,258 @@
+"""The training loop: budget in, run folder out; it can be killed at any moment and goes on as if it had not been."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from maskdial.errors import UserError
+from maskdial.model import Model, ModelConfig, build
+from maskdial.objective import Objective
+from maskdial.train import checkpoint as checkpoints
+from maskdial.train.budget import Budget
+from maskdial.train.checkpoint import Checkpoint
+from maskdial.train.config import TrainConfig
+from maskdial.train.feed import Feed
+from maskdial.train.folder import EVENTS, Events, Folder, versions
+from maskdial.train.interrupt import Interrupted, Signals
+from maskdial.train.optimizer import Optimizer, schedule
+from maskdial.train.step import Stepped, step
+
+#: Without `checkpoint.every`, a checkpoint is due after this many seconds of training.
+CHECKPOINT_SECONDS = 300.0
+#: Step durations kept for calibrating a time budget.
+RECENT = 64
+
+
+@dataclass
+class State:
+    """Where a run is; stored as state.json. `samples` consumed is the whole position in the data and in its noise."""
+
+    step: int = 0
+    samples: int = 0
+    tokens: int = 0
+    scored: int = 0
+    flops: float = 0.0
+    seconds: float = 0.0
+    optimizer_steps: int = 0
+    #: since the last line of events.jsonl: Σ −log p and scored positions by head, text tokens, FLOPs, seconds
+    since: dict[str, Any] = field(default_factory=lambda: {"loss": {}, "scored": {}, "tokens": 0, "flops": 0.0, "seconds": 0.0})
+    last_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did in all; `loss` is nats a scored position over the last log interval."""
+
+    path: Path
+    steps: int
+    seconds: float
+    text_tokens: int
+    scored_tokens: int
+    flops: float
+    parameters: int
+    loss: float | None
+    resumed_from: int | None = None
+
+
+class Loop:
+    """One run in this process. `run()` trains to the end of the budget."""
+
+    def __init__(
+        self, config: TrainConfig, plan: dict[str, Any], budget: Budget, objective: Objective, corpus: Any, folder: Folder, raw: int,
+        progress: str,
+    ) -> None:  # fmt: skip
+        self.config, self.plan, self.budget, self.folder, self.progress = config, plan, budget, folder, progress
+        self.events = Events(folder.path / EVENTS)
+        self.feed = Feed(objective, corpus, raw, seed=config.seed, packing=config.packing)
+        self.model: Model = build(ModelConfig(**plan["model"]), seed=config.seed)
+        if config.init is not None:
+            from maskdial.train.run import load
+
+            load(config.init).into(self.model)
+        self.model.to(device=plan["device"], dtype=getattr(torch, plan["precision"]))
+        self.optimizer = Optimizer(self.model, config.optimizer)
+        self.state, self.total = State(), plan["budget"]["steps"]
+        self.durations: list[float] = []
+        self.saved_at, self.saved_seconds = -1, 0.0
+        self.resumed_from: int | None = None
+
+    def restore(self, found: Checkpoint) -> None:
+        """Parameters, optimizer and position of a checkpoint."""
+        self.state = State(**found.state())
+        self.optimizer.load(found.tensors("model"), found.tensors("optimizer"), self.state.optimizer_steps)
+        self.saved_at, self.saved_seconds, self.resumed_from = self.state.step, self.state.seconds, self.state.step
+
+    def begin(self) -> str:
+        """The first event of this process, and what the terminal says."""
+        s = self.state
+        if self.resumed_from is None:
+            self.events.path.unlink(missing_ok=True)  # of a process that was killed before its first checkpoint
+            self.events.add("config", **self.plan, parameters=self.model.num_parameters)
+            return f"{self.plan['objective']['name']}: {self.model.num_parameters:,} parameters, {self.budget.text}"
+        dropped = self.events.rewind(s.step)
+        self.events.add("resumed", step=s.step, samples=s.samples, dropped_events=dropped, versions=versions())
+        return f"resumed at step {s.step:,}/{self.total or '?'}, sample {s.samples:,}, same data order"
+
+    def run(self) -> RunResult:
+        """Train until the budget is spent, a signal arrives or the loss is not finite."""
+        with ExitStack() as stack:
+            signals = stack.enter_context(Signals())
+            bar: Any = None
+            while self.total is None or self.state.step < self.total:
+                self._step()
+                self._calibrate()
+                self._log()
+                bar = bar or self._bar(stack)
+                if bar is not None:
+                    bar.update(1, loss=self.state.last_loss or 0.0, text=f"{self.state.tokens:,} tokens")
+                if signals.received:
+                    self._interrupted(signals.received)
+                if self._due():
+                    self.save()
+            if self.saved_at != self.state.step:
+                self.save()
+            self.events.add("done", step=self.state.step, **self._totals())
+        return self.result()
+
+    def _bar(self, stack: ExitStack) -> Any:
+        """A progress display of the steps left to this process, once their number is known."""
+        if self.progress == "off" or self.total is None:
+            return None
+        from maskdial.progress import Progress
+
+        left = self.total - self.state.step + 1
+        return stack.enter_context(Progress(f"train {self.plan['objective']['name']}", left, "steps", cast(Any, self.progress)))
+
+    def _step(self) -> None:
+        """One step, timed; the state moves only when it is done."""
+        s, start = self.state, time.perf_counter()
+        batches = self.feed.batches(s.samples, self.config.rows, self.config.accumulate)
+        done = step(self.model, self.optimizer, batches, schedule(s.step, self.total, self.config.optimizer), self.config.loss)
+        self._guard(done)
+        seconds = time.perf_counter() - start
+        self.durations = [*self.durations[1 - RECENT :], seconds]
+        s.step, s.samples, s.optimizer_steps = s.step + 1, s.samples + self.config.rows, self.optimizer.steps
+        s.tokens, s.flops, s.seconds = s.tokens + done.tokens, s.flops + done.flops, s.seconds + seconds
+        s.scored += sum(done.scored.values())
+        since = s.since
+        since["tokens"], since["flops"], since["seconds"] = (
+            since["tokens"] + done.tokens, since["flops"] + done.flops, since["seconds"] + seconds)  # fmt: skip
+        for head, value in done.plain.items():
+            since["loss"][head] = since["loss"].get(head, 0.0) + float(value)
+            since["scored"][head] = since["scored"].get(head, 0) + done.scored[head]
+        since["norm"] = done.norm
+
+    def _guard(self, done: Stepped) -> None:
+        """Stop, naming the samples, when the gradient is not finite; or when a long start has asked nothing at all."""
+        s = self.state
+        first, last = s.samples, s.samples + self.config.rows - 1
+        if done.norm != done.norm or done.norm == float("inf"):
+            self.events.add("not_finite", step=s.step + 1, first_sample=first, last_sample=last)
+            raise UserError(
+                f"the gradient of step {s.step + 1:,} is not finite: samples {first:,} to {last:,} (seed {self.config.seed}); "
+                "the parameters were not changed by it",
+                hint="lower optimizer.matrix_rate and optimizer.embedding_rate, or look at these samples with `maskdial show`",
+                code="train.not_finite", where=str(self.folder.path), exit=1,
+            )  # fmt: skip
+        if s.scored == 0 and s.step >= 50 and not any(done.scored.values()):
+            raise UserError(
+                f"{s.step:,} steps and not one scored position: this objective asks nothing of this corpus",
+                code="train.nothing_scored", where=str(self.folder.path), exit=1,
+            )
+
+    def _calibrate(self) -> None:
+        """Freeze a time budget into steps, once, when enough steps have been seen."""
+        s = self.state
+        if self.total is None and self.budget.due(s.step, s.seconds):
+            self.total = self.budget.freeze(s.step, s.seconds, self.durations)
+            self.plan["budget"]["steps"] = self.total
+            self.folder.store(self.plan)
+            self.events.add("frozen", step=s.step, steps=self.total, asked=self.budget.text)
+
+    def _log(self) -> None:
+        """One line every `log_every` steps, and at the end."""
+        s = self.state
+        if s.step % self.config.log_every and s.step != self.total:
+            return
+        loss, scored, norm = s.since["loss"], s.since["scored"], s.since.get("norm")
+        first = next(iter(scored), None)
+        if first is not None and scored[first]:
+            s.last_loss = loss[first] / scored[first]
+        factor = schedule(s.step - 1, self.total, self.config.optimizer)
+        self.events.add("step", step=s.step, samples=s.samples, **self._totals(), loss=s.last_loss, loss_sum=dict(loss),
+                        loss_count=dict(scored), since_tokens=s.since["tokens"], since_seconds=round(s.since["seconds"], 4),
+                        rate_factor=factor, gradient_norm=norm)  # fmt: skip
+        s.since = State().since
+
+    def _totals(self) -> dict[str, Any]:
+        s = self.state
+        return {"tokens": s.tokens, "scored": s.scored, "flops": s.flops, "seconds": round(s.seconds, 4)}
+
+    def _due(self) -> bool:
+        every = self.config.checkpoint.every
+        if self.total is not None and self.state.step >= self.total:
+            return False  # the last one is written after the loop
+        if every is not None:
+            return self.state.step % every == 0
+        return self.state.seconds - self.saved_seconds >= CHECKPOINT_SECONDS
+
+    def save(self) -> Path:
+        """A checkpoint of this moment; `UserError` when the disk will not have it."""
+        s = self.state
+        about = {"config": self.plan, "samples_consumed": s.samples, "seed": self.config.seed, "world_size": 1,
+                 "fingerprint": self.plan["corpus"]["fingerprint"], "versions": versions()}  # fmt: skip
+        arrays = {"model": self.optimizer.masters(), "optimizer": self.optimizer.state_dict()}
+        try:
+            path = checkpoints.save(self.folder.checkpoints, s.step, arrays, asdict(s), about)
+            self.events.add("checkpoint", step=s.step, path=path.name)
+            checkpoints.retain(self.folder.checkpoints, self.config.checkpoint.keep)
+        except (OSError, ValueError) as fault:
+            last = next(iter(checkpoints.found(self.folder.checkpoints)), None)
+            kept = f"the last checkpoint is whole: {last[1]}" if last else "there is no earlier checkpoint"
+            raise UserError(
+                f"could not save step {s.step:,}: {fault}; {kept}", hint="make room, then run the same command again",
+                code="checkpoint.write", where=str(self.folder.checkpoints), exit=1,
+            ) from fault  # fmt: skip
+        self.saved_at, self.saved_seconds = s.step, s.seconds
+        return path
+
+    def _interrupted(self, number: int) -> None:
+        path = self.save() if self.saved_at != self.state.step else self.folder.checkpoints / f"step-{self.state.step}"
+        self.events.add("interrupted", step=self.state.step, signal=number)
+        raise Interrupted(
+            f"stopped at step {self.state.step:,} of {self.total or '?'}; saved in {path}", hint="the same command goes on from there",
+            code="interrupted", where=str(self.folder.path), exit=128 + number,
+        )  # fmt: skip
+
+    def result(self) -> RunResult:
+        """The totals so far."""
+        s = self.state
+        return RunResult(self.folder.path, s.step, s.seconds, s.tokens, s.scored, s.flops, self.model.num_parameters, s.last_loss,
+                         self.resumed_from)  # fmt: skip
+
+
+def plan_of(
+    config: TrainConfig, model: ModelConfig, budget: Budget, steps: int | None, objective: Objective, corpus: Any, raw: int,
+    precision: str, device: str,
+) -> dict[str, Any]:  # fmt: skip
+    """config.json: everything a run is, in plain values."""
+    options: Mapping[str, Any] = objective.options
+    return {
+        "format": 1,
+        "objective": {"name": objective.name, "options": dict(options), "layout": objective.layout},
+        "model": model.model_dump(mode="json"),
+        "train": config.model_dump(mode="json"),
+        "budget": {"asked": budget.text, "kind": budget.kind, "steps": steps},
+        "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint, "raw": raw},
+        "vocab": corpus.vocab.to_json(),
+        "precision": precision,
+        "device": device,
+        "versions": versions(),
+    }

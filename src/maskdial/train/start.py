@@ -1,0 +1,153 @@
+"""`train(config, objective, corpus, out)`: plan the run, find where to start, run the loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maskdial.errors import UserError
+from maskdial.objective import Objective
+from maskdial.train import checkpoint as checkpoints
+from maskdial.train.budget import Budget, budget
+from maskdial.train.checkpoint import Checkpoint
+from maskdial.train.config import TrainConfig
+from maskdial.train.feed import Feed
+from maskdial.train.folder import CHECKPOINTS, Folder
+from maskdial.train.loop import Loop, RunResult, plan_of
+from maskdial.train.precision import decide, find_device
+
+#: Batches looked at to turn a FLOP budget into steps.
+SAMPLED_STEPS = 8
+
+
+def train(
+    config: TrainConfig, objective: Objective, corpus: Any, out: str | Path, resume: str = "auto", progress: str = "auto"
+) -> RunResult:
+    """Train `objective` on `corpus` into the folder `out`.
+
+    resume: "auto" goes on from the newest whole checkpoint of the same run, or starts; "never" refuses a folder in use;
+    a path goes on from that checkpoint. `UserError` when settings or corpus differ (exit 4), a checkpoint is damaged or
+    the disk is full (1), a setting is wrong (2); `Interrupted` after a signal (130, 143).
+    """
+    folder, asked = Folder(out), budget(config.budget)
+    if config.deterministic and asked.kind == "time":
+        raise UserError("--deterministic wants a budget that a clock can't change", hint="for example --budget 200ktok or 500steps",
+                        code="config.budget", where="budget")  # fmt: skip
+    config = config.decided(objective.layout)
+    raw = objective.room(config.length, vocab=corpus.vocab).raw
+    plan = _plan(config, asked, objective, corpus, raw)
+    start = _start(folder, plan, resume)
+    if folder.exists:
+        _take_over(plan, folder.config())
+    with _settings(config, plan):
+        if not folder.exists:
+            folder.begin(plan, corpus.tokenizer)
+        loop = Loop(config, plan, asked, objective, corpus, folder, raw, progress)
+        if start is not None:
+            loop.restore(start)
+            if loop.total is not None and loop.state.step >= loop.total:
+                _say(f"already trained: step {loop.state.step:,}/{loop.total:,}", progress)
+                return loop.result()
+        _say(loop.begin(), progress)
+        return loop.run()
+
+
+def _plan(config: TrainConfig, asked: Budget, objective: Objective, corpus: Any, raw: int) -> dict[str, Any]:
+    model, device = config.model_settings(corpus.vocab.size, objective.layout), find_device(config.device)
+    flops = 0.0
+    if asked.kind == "flops":
+        feed = Feed(objective, corpus, raw, seed=config.seed, packing=config.packing)
+        batches = feed.batches(0, config.rows * SAMPLED_STEPS)
+        for b in batches:
+            two = "answer_read" in b
+            rows, length = b["answer_read" if two else "read"].shape
+            scored = sum(int((v >= 0).sum()) for k, v in b.items() if k.startswith("target:"))
+            flops += model.flops(rows, length, scored, b["source_read"].shape[1] if two else 0) / SAMPLED_STEPS
+    steps = asked.steps(config.rows * raw, flops)
+    precision = str(decide(config.precision, device)).removeprefix("torch.")
+    return plan_of(config, model, asked, steps, objective, corpus, raw, precision, device)
+
+
+def _start(folder: Folder, plan: dict[str, Any], resume: str) -> Checkpoint | None:
+    """The checkpoint to go on from; None to start at step 0."""
+    checkpoints.sweep(folder.checkpoints)
+    if resume == "never":
+        if folder.exists:
+            raise UserError(f"{folder.path} holds a run", hint="use --resume auto to go on with it, or another --out",
+                            code="out.exists", where="out", exit=4)  # fmt: skip
+        return None
+    if resume != "auto":
+        return _named(folder, plan, Path(resume))
+    if not folder.exists:
+        return None
+    folder.same(plan, folder.config(), folder.path)
+    found = checkpoints.newest(folder.checkpoints, _warn)
+    if found is not None:
+        _set_aside(folder, found.step)
+    return found
+
+
+def _named(folder: Folder, plan: dict[str, Any], path: Path) -> Checkpoint:
+    """`--resume PATH`: a checkpoint, or a run whose newest one is meant."""
+    if (path / CHECKPOINTS).is_dir():
+        newest = checkpoints.newest(path / CHECKPOINTS, _warn)
+        path = newest.path if newest else path
+    try:
+        found = checkpoints.verify(path)
+    except ValueError as fault:
+        raise UserError(str(fault), code="checkpoint.damaged", where=str(path), exit=1) from None
+    folder.same(plan, found.manifest["config"], found.path)
+    if folder.exists:
+        folder.same(plan, folder.config(), folder.path)
+        later = [p for n, p in checkpoints.found(folder.checkpoints) if n > found.step]
+        if later:
+            raise UserError(f"{later[0]} is later than {path}; a checkpoint is never overwritten", hint="choose another --out",
+                            code="out.exists", where="resume", exit=4)  # fmt: skip
+    elif plan["budget"]["steps"] is None:
+        plan["budget"]["steps"] = found.manifest["config"]["budget"]["steps"]
+    return found
+
+
+def _take_over(plan: dict[str, Any], saved: dict[str, Any]) -> None:
+    """What an earlier process decided stays decided."""
+    for key in ("precision", "device", "versions"):
+        plan[key] = saved[key]
+    plan["budget"]["steps"] = saved["budget"]["steps"]
+    if saved["train"]["deterministic"]:
+        plan["train"]["threads"] = saved["train"]["threads"]
+
+
+def _set_aside(folder: Folder, step: int) -> None:
+    """Rename damaged checkpoints after the one in use, so that their numbers are free and they can still be looked at."""
+    for number, path in checkpoints.found(folder.checkpoints):
+        if number > step:
+            path.rename(path.with_name(f"{path.name}.damaged"))
+
+
+@contextmanager
+def _settings(config: TrainConfig, plan: dict[str, Any]) -> Iterator[None]:
+    """torch's threads and determinism for the run, put back afterwards."""
+    threads, was = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    if plan["train"]["threads"] is None and config.deterministic:
+        plan["train"]["threads"] = threads
+    torch.set_num_threads(plan["train"]["threads"] or threads)
+    torch.use_deterministic_algorithms(config.deterministic or was)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(was)
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def _say(text: str, progress: str) -> None:
+    if progress != "off":
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,125 @@
+"""A language that can be known: every document counts upwards from somewhere, so that each token follows from any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from maskdial.sample import SILENT
+from maskdial.vocab import Vocab
+
+COUNT = 600
+FIRST = 40
+VOCAB = Vocab(size=FIRST + COUNT, pad=0, bos=1, eos=2, eod=3, cls=4, sep=5, mask=6, start=7, sentinels=range(39, 9, -1),
+              reserved=frozenset([8, 9]))  # fmt: skip
+
+
+def after(ids: np.ndarray | torch.Tensor, by: int | torch.Tensor = 1):
+    """The ids that come `by` places later in the count."""
+    return (ids - FIRST + by) % COUNT + FIRST
+
+
+class Words:
+    """One word an id."""
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(f" w{i}" for i in ids)
+
+
+@dataclass
+class Part:
+    starts: list[int]
+    length: int = 130
+    labels: list[str] | None = None
+
+    @property
+    def num_documents(self) -> int:
+        return len(self.starts)
+
+    def document(self, i: int) -> np.ndarray:
+        return np.append(after(np.arange(self.length), self.starts[i] + FIRST), VOCAB.eod).astype(np.int32)
+
+    def label(self, i: int) -> str | None:
+        return None if self.labels is None else self.labels[i]
+
+
+class Corpus:
+    """30 held-out and 90 train documents; odd and even ones have different labels when `labelled`."""
+
+    def __init__(self, labelled: bool = False, documents: int = 30) -> None:
+        self.vocab, self.tokenizer = VOCAB, Words()
+        starts = [(37 * i) % COUNT for i in range(4 * documents)]
+        names = ["low" if s < COUNT // 2 else "high" for s in starts] if labelled else None
+        self.held_out = Part(starts[:documents], labels=names and names[:documents])
+        self.train = Part(starts[documents:], labels=names and names[documents:])
+
+
+class Uniform:
+    """Knows nothing: every id equally likely."""
+
+    width = COUNT + FIRST
+
+    def hidden(self, batch) -> torch.Tensor:
+        """[rows, length, vocabulary]: what it would say, as logits."""
+        return torch.zeros(*batch["target:token"].shape, self.width)
+
+    def features(self, batch) -> torch.Tensor:
+        read = batch["source_read"] if "source_read" in batch else batch["read"]
+        return torch.nn.functional.one_hot(read.long() * 8 // self.width, 8).float()
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class Knowing(Uniform):
+    """Can count: gives the right answer 10 nats more than any other."""
+
+    def hidden(self, batch) -> torch.Tensor:
+        if batch.layout == "encoder":
+            guess = self.in_place(batch["read"].long())
+        elif batch.layout == "decoder":
+            guess = after(batch["read"].long())
+        else:
+            guess = self.answer(batch["source_read"].long(), batch["answer_read"].long())
+        return 10.0 * torch.nn.functional.one_hot(guess.clamp(0, self.width - 1), self.width).float()
+
+    def in_place(self, read: torch.Tensor) -> torch.Tensor:
+        """From the commonest phase of the visible tokens (a damaged token or two does not mislead it)."""
+        place = torch.arange(read.shape[1])
+        phase = after(read, -place)
+        phase[read < FIRST] = -1
+        made = torch.empty_like(read)
+        for row, p in zip(made, phase, strict=True):
+            seen = p[p >= 0]
+            row[:] = after(seen.mode().values if len(seen) else torch.tensor(FIRST), place)
+        return made
+
+    def answer(self, source: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+        made = after(answer)
+        for b in range(len(answer)):
+            first = source[b][source[b] >= FIRST]
+            for s, id in enumerate(answer[b].tolist()):
+                if id in VOCAB.sentinels:
+                    at = (source[b] == id).nonzero()
+                    made[b, s] = after(source[b, at[0, 0] - 1]) if len(at) and at[0, 0] > 0 else FIRST
+                elif id < FIRST and len(first):
+                    made[b, s] = first[0]
+        return made
+
+
+class Copying(Uniform):
+    """Expects again what it has already read, and nothing else."""
+
+    def hidden(self, batch) -> torch.Tensor:
+        read = (batch["source_read"] if "source_read" in batch else batch["read"]).long()
+        target = batch["target:token"].long()
+        before = torch.zeros(len(read), self.width).scatter_(1, read, 3.0)
+        if "source_read" not in batch:  # what stands right of the first question has not been read
+            for b in range(len(read)):
+                asked = (target[b] != SILENT).nonzero()
+                if len(asked):
+                    before[b] = 0
+                    before[b, read[b, : int(asked[0, 0]) + 1]] = 3.0
+        return before[:, None].expand(-1, target.shape[1], -1)
