@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from jaxtyping import Int32, Int64
 from numpy.typing import NDArray
 
 from maskdial import rng
@@ -16,7 +15,11 @@ from maskdial.sample import SILENT, SPECIAL, Column, Head, Layout, Rows, Samples
 from maskdial.visibility.order import Visibility, order, position, prefix_of, stream
 from maskdial.vocab import Vocab
 
-Lengths = Int64[np.ndarray, " u"]
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64
+    Lengths = Int64[np.ndarray, " u"]
+
+
 
 
 class Step(Protocol):

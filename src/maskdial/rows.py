@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Int32, Int64, UInt8, UInt64
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64, UInt8, UInt64
+
 
 Packing = Literal["joined", "isolated"]
 Column = NDArray[Any]

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64, UInt8, UInt64
 from numpy.typing import ArrayLike, NDArray
 
 from maskdial.rows import Packing, Rows, Units, rows
 
 if TYPE_CHECKING:
+    from jaxtyping import Bool, Float32, Int32, Int64, UInt8, UInt64
+
     from maskdial.batch import Batch
 
 #: A target that asks nothing (torch's `ignore_index`).

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from maskdial.model.functions import RMSNorm, Rotate, SwiGLU
-from maskdial.model.position import Rotary
+from maskdial.model.functions import Project, RMSNorm, SwiGLU
+from maskdial.model.position import Rotary, half_split
 from tests.model.helpers import config
 
 
@@ -15,9 +15,9 @@ def leaf(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_rms_norm() -> None:
-    x, gain = leaf(5, 8), leaf(8, seed=1)
-    assert torch.autograd.gradcheck(lambda a, b: RMSNorm.apply(a, b, 1e-6), (x, gain))
-    torch.testing.assert_close(RMSNorm.apply(x, gain, 1e-6), torch.nn.functional.rms_norm(x, (8,), gain, 1e-6))
+    x = leaf(5, 8)
+    assert torch.autograd.gradcheck(lambda a: RMSNorm.apply(a, 1e-6), (x,))
+    torch.testing.assert_close(RMSNorm.apply(x, 1e-6), torch.nn.functional.rms_norm(x, (8,), None, 1e-6))
 
 
 def test_swiglu() -> None:
@@ -26,27 +26,49 @@ def test_swiglu() -> None:
     torch.testing.assert_close(SwiGLU.apply(x), torch.nn.functional.silu(x[:, :6]) * x[:, 6:])
 
 
-def test_rotation_turns_pairs_of_halves_by_position_and_leaves_values() -> None:
-    rotary = Rotary(config())
-    cos, sin = rotary(torch.arange(7).expand(2, -1), None, torch.float64)
-    x = leaf(2, 7, 3, 2, 8)
-    assert torch.autograd.gradcheck(lambda a: Rotate.apply(a, cos, sin, 2), (x,))
-    out = Rotate.apply(x, cos, sin, 2)
-    assert out[:, :, 2].equal(x[:, :, 2])
-    angle = torch.arange(7)[:, None] * 10_000.0 ** (-torch.arange(4) / 4)
-    pair = torch.complex(x[..., :4], x[..., 4:])[:, :, :2] * torch.polar(torch.ones_like(angle), angle)[None, :, None, None]
-    torch.testing.assert_close(torch.complex(out[..., :4], out[..., 4:])[:, :, :2], pair)
+def test_projection_turns_q_and_k_by_position_and_leaves_v() -> None:
+    """In the published half-split layout after reordering rows: (x1 cos − x2 sin, x2 cos + x1 sin)."""
+    turn = Rotary(config())(torch.arange(7).expand(2, -1), None, torch.float64)
+    x, w = leaf(14, 16), leaf(48, 16, seed=1)
+    assert torch.autograd.gradcheck(lambda a, b: Project.apply(a, b, turn, 2, 3, 2), (x, w))
+    assert torch.autograd.gradcheck(lambda a, b: Project.apply(a, b, None, 2, 3, 2), (x, w))
+    q, k, v = Project.apply(x, w, turn, 2, 3, 2)
+    angle = torch.arange(7)[:, None] * 10_000.0 ** (-torch.arange(4, dtype=torch.float64) / 4)
+    cos, sin = angle.cos(), angle.sin()
+    for made, rows in ((q, w[:16]), (k, w[16:32])):
+        plain = (x @ half_split(rows, 2).T).view(2, 7, 2, 8).transpose(1, 2)
+        x1, x2 = plain[..., :4], plain[..., 4:]
+        expected = torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], -1)
+        torch.testing.assert_close(torch.cat([made[..., 0::2], made[..., 1::2]], -1), expected)
+    torch.testing.assert_close(v, (x @ w[32:].T).view(2, 7, 2, 8).transpose(1, 2))
+
+
+def test_parts_that_nobody_asked_have_no_gradient() -> None:
+    x, w = leaf(6, 4), leaf(8, 4, seed=1)
+    k, _ = Project.apply(x, w, None, 2, 2, 1)
+    k.sum().backward()
+    assert (w.grad[4:] == 0).all()
+    assert (w.grad[:4] != 0).any()
 
 
 def test_rows_with_other_positions_and_a_second_position() -> None:
     rotary = Rotary(config())
     position = torch.tensor([[0, 1, 2], [5, 900, 3]])
-    cos, _ = rotary(position, None, torch.float64)
-    assert cos.shape == (2, 3, 1, 1, 4)
-    torch.testing.assert_close(cos[1, 1, 0, 0, 0], torch.tensor(900.0, dtype=torch.float64).cos())
-    two, _ = rotary(position, position * 0, torch.float64)
+    turn = rotary(position, None, torch.float64)
+    assert turn.shape == (2, 3, 2, 2, 4)
+    torch.testing.assert_close(turn[1, 1, 0, 0, 0].real, torch.tensor(900.0, dtype=torch.float64).cos())
+    two = rotary(position, position * 0, torch.float64)
     assert (two[..., 2:] == 1).all()
     assert (two[1, 1, ..., :2] != 1).all()
+
+
+def test_bf16_turns_as_float32_does() -> None:
+    turn = Rotary(config())(torch.arange(7).expand(2, -1), None, torch.bfloat16)
+    x, w = leaf(14, 16), leaf(48, 16, seed=1)
+    exact = Project.apply(x.float(), w.float(), turn, 2, 3, 2)
+    rough = Project.apply(x.bfloat16(), w.bfloat16(), turn, 2, 3, 2)
+    for a, b in zip(exact, rough, strict=True):
+        torch.testing.assert_close(a, b.float(), rtol=0.05, atol=0.1)
 
 
 def test_relative_buckets_are_t5s() -> None:

@@ -111,8 +111,7 @@ def axe() -> Path | None:
 
 
 @pytest.mark.skipif(axe() is None, reason="axe-core is absent: `npm pack axe-core`, unpack, set MASKDIAL_AXE to axe.min.js")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
 def test_axe_finds_nothing_serious(browser, failed, scheme, width):
     script = axe()
     assert script is not None

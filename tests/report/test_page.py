@@ -192,7 +192,7 @@ def test_a_failed_objective_still_has_its_row(tmp_path):
     assert "Did not finish" in page.one("card-bart").text
 
 
-@pytest.mark.parametrize("gone", CYCLE)
+@pytest.mark.parametrize("gone", ["gpt", "bart"])
 def test_any_objective_may_be_missing(tmp_path, gone):
     folder = make(tmp_path / "fewer", names=[n for n in CYCLE if n != gone], points=4)
     assert gone not in [r.attributes.get("data-name") for r in parse(build(folder).read_text(encoding="utf-8")).all("tr")]

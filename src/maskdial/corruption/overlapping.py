@@ -6,10 +6,9 @@ Source: fairseq, `data/denoising_dataset.py`, `add_whole_word_mask` with span-po
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int32, Int64
 
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, REMOVED, Edit
 from maskdial.corruption.select import poisson_lengths, poisson_limits
@@ -17,6 +16,10 @@ from maskdial.corruption.text import Decisions, Ink, Spans, Text
 from maskdial.rng import CUT, INSERT, LENGTHS, RENDER, U32, below, draw, kernel, site, threshold
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64
+
 
 
 @kernel

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int32, Int64
 
 from maskdial.corruption.text import Decisions, Ink, Spans, Text
 from maskdial.rng import PERMUTE, ROTATE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import KEPT, MOVED, Rows
 from maskdial.vocab import Vocab
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64
+
 
 
 @kernel

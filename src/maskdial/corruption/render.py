@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int32, Int64, UInt8
 
-from maskdial.corruption.select import Keys, Offsets
 from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text
 from maskdial.rng import RENDER, REPLACE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
 from maskdial.vocab import Vocab
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64, UInt8
+
+    from maskdial.corruption.select import Keys, Offsets
+
 
 #: what happens to a token: nothing, [MASK], a random token, hidden but unchanged, removed
 KEEP_IT, AS_MASK, AS_RANDOM, AS_SAME, REMOVED = range(5)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int64, UInt8, UInt64
 
 from maskdial.corruption.text import Spans
 from maskdial.rng import COUNT, CUT, KEEP, LENGTHS, PERMUTE, ROLL, SELECT, U32, below, draw, kernel, site, threshold
 
-Offsets = Int64[np.ndarray, " u+1"]
-Keys = UInt64[np.ndarray, " u"]
-Hidden = UInt8[np.ndarray, " n"]
+if TYPE_CHECKING:
+    from jaxtyping import Int64, UInt8, UInt64
+    Offsets = Int64[np.ndarray, " u+1"]
+    Keys = UInt64[np.ndarray, " u"]
+    Hidden = UInt8[np.ndarray, " n"]
+
+
 
 
 @kernel

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int32, Int64
 
 from maskdial.corruption.render import scatter
 from maskdial.corruption.text import Decisions, Ink, Text
 from maskdial.rng import SPLIT, below, draw, kernel, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64
+
 
 
 @kernel

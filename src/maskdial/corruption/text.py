@@ -7,13 +7,16 @@ a body token's number is its index in the row and an introduced token's is `L + 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int32, Int64, UInt64
 
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64, UInt64
+
 
 #: slot = family + 4 * j. BODY and SAID stand for body index j (read in the source, said in the answer); LOOSE stands for none.
 BODY, SAID, FIXED, LOOSE = range(4)

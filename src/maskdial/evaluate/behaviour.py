@@ -19,6 +19,8 @@ from maskdial.evaluate.statistics import Outcome, not_applicable
 
 Ids = Int32[np.ndarray, " n"]
 
+
+
 PROMPTS = 8
 LENGTH = 64
 REPAIR_LENGTH = 48

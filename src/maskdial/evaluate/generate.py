@@ -23,6 +23,8 @@ from maskdial.vocab import Vocab
 
 Ids = Int32[np.ndarray, " n"]
 
+
+
 #: Rounds of Mask-Predict.
 ROUNDS = 4
 #: A rewriting objective has filled a gap when it says again these many tokens that follow the gap.

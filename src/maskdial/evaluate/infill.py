@@ -25,12 +25,14 @@ from maskdial.evaluate.phrasing import Phrasing, Run
 from maskdial.evaluate.scoring import Scorer
 from maskdial.evaluate.statistics import Outcome, not_applicable
 
+Table = Float64[np.ndarray, "n c"]
+
+
 LENGTH = 48
 SPAN = 5
 CANDIDATES = 10
 ITEMS = 200
 
-Table = Float64[np.ndarray, "n c"]
 
 
 def infill(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:

@@ -19,6 +19,8 @@ from maskdial.vocab import Vocab
 
 Ids = Int32[np.ndarray, " n"]
 
+
+
 #: Fewer passages than this say too little; the passage length is halved until there are as many.
 ENOUGH = 20
 SHORTEST = 16

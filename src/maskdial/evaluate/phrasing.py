@@ -25,6 +25,8 @@ from maskdial.sample import SILENT, Layout, Rows, Samples, rows
 from maskdial.vocab import Vocab
 
 Text = Int32[np.ndarray, " n"] | Sequence[int]
+
+
 #: a run of tokens: where it begins and where it ends (exclusive)
 Run = tuple[int, int]
 

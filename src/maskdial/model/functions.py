@@ -1,8 +1,8 @@
-"""Three pieces with their gradients written out: on a CPU a small model waits for launches and copies, not for arithmetic.
+"""Pieces with their gradients written out: on a CPU a small model waits for launches and copies, not for arithmetic.
 
-Each is checked against autograd's own gradient in float64 (tests/model/test_functions.py).
+Each is checked against finite differences in float64 (tests/model/test_functions.py).
 
-Suffixes: N positions (rows × length), D width, F inner width, ... any leading axes, K head width.
+Suffixes: N positions (B rows × S), D width, F inner width, H heads, K head width, J pairs of a head (K / 2).
 """
 
 from __future__ import annotations
@@ -16,28 +16,24 @@ from torch.autograd.function import once_differentiable
 
 
 class RMSNorm(Function):
-    """x / rms(x) · gain (Zhang & Sennrich 2019); statistics in at least float32."""
+    """x / rms(x) (Zhang & Sennrich 2019), statistics in at least float32; a gain, where there is one, comes after."""
 
     @staticmethod
-    def forward(ctx: Any, x_ND: Tensor, gain_D: Tensor, eps: float) -> Tensor:
-        wide = x_ND if x_ND.dtype == torch.float64 else x_ND.float()
-        size_N1 = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-        r_N1 = size_N1.square_().div_(x_ND.shape[-1]).add_(eps).rsqrt_()
-        normed_ND = (wide * r_N1).to(x_ND.dtype)
-        ctx.save_for_backward(normed_ND, r_N1, gain_D)
-        return normed_ND * gain_D
+    def forward(ctx: Any, x_ND: Tensor, eps: float) -> Tensor:
+        wide_ND = x_ND if x_ND.dtype == torch.float64 else x_ND.float()
+        r_N1 = torch.linalg.vector_norm(wide_ND, dim=-1, keepdim=True)
+        r_N1 = r_N1.square_().div_(x_ND.shape[-1]).add_(eps).rsqrt_()
+        out_ND = (wide_ND * r_N1).to(x_ND.dtype)
+        ctx.save_for_backward(out_ND, r_N1)
+        return out_ND
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy_ND: Tensor) -> tuple[Tensor | None, ...]:
-        normed_ND, r_N1, gain_D = ctx.saved_tensors
-        dgain_D = None
-        if ctx.needs_input_grad[1]:
-            dgain_D = (dy_ND * normed_ND).sum(dim=0)
-        dn_ND = (dy_ND * gain_D).to(r_N1.dtype)
-        along_N1 = (dn_ND * normed_ND).sum(dim=-1, keepdim=True).div_(-normed_ND.shape[-1])
-        dx_ND = dn_ND.addcmul_(normed_ND.to(r_N1.dtype), along_N1).mul_(r_N1)
-        return dx_ND.to(dy_ND.dtype), dgain_D, None
+    def backward(ctx: Any, dy_ND: Tensor) -> tuple[Tensor, None]:
+        out_ND, r_N1 = ctx.saved_tensors
+        along_N1 = (dy_ND * out_ND).sum(dim=-1, keepdim=True, dtype=r_N1.dtype).div_(-out_ND.shape[-1])
+        dx_ND = torch.addcmul(dy_ND.to(r_N1.dtype), out_ND.to(r_N1.dtype), along_N1).mul_(r_N1)
+        return dx_ND.to(dy_ND.dtype), None
 
 
 class SwiGLU(Function):
@@ -45,55 +41,62 @@ class SwiGLU(Function):
 
     @staticmethod
     def forward(ctx: Any, both_NF: Tensor) -> Tensor:
-        ctx.save_for_backward(both_NF)
         gate_NF, up_NF = both_NF.chunk(2, dim=-1)
-        return torch.nn.functional.silu(gate_NF).mul_(up_NF)
+        silu_NF = torch.nn.functional.silu(gate_NF)
+        ctx.save_for_backward(both_NF, silu_NF)
+        return silu_NF * up_NF
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy_NF: Tensor) -> Tensor:
-        (both_NF,) = ctx.saved_tensors
+        both_NF, silu_NF = ctx.saved_tensors
         gate_NF, up_NF = both_NF.chunk(2, dim=-1)
         made_NF = torch.empty_like(both_NF)
         dgate_NF, dup_NF = made_NF.chunk(2, dim=-1)
-        sigmoid_NF = torch.sigmoid(gate_NF)
-        silu_NF = sigmoid_NF * gate_NF
         torch.mul(dy_NF, silu_NF, out=dup_NF)
-        # d silu = s + silu · (1 - s)
-        slope_NF = silu_NF.neg_().mul_(sigmoid_NF).add_(sigmoid_NF).addcmul_(sigmoid_NF, gate_NF)
-        torch.mul(slope_NF.mul_(up_NF), dy_NF, out=dgate_NF)
+        torch.ops.aten.silu_backward.grad_input(dy_NF * up_NF, gate_NF, grad_input=dgate_NF)
         return made_NF
 
 
-class Rotate(Function):
-    """Rotary positions in the half-split form (Su et al. 2021; Llama's layout): the first `turned` of the axis −3 turn.
+class Project(Function):
+    """x Wᵀ parted into `parts` heads' arrays [B, H, S, K] (views of one array); the first two turn by position if asked.
 
-    x [..., P, H, K] with P = q, k, v: (x1, x2) → (x1 cos − x2 sin, x2 cos + x1 sin), halves of K; cos and sin
-    [..., 1, 1, K/2]. The values pass through. The gradient is the same turn backwards.
+    `turn` is [1 or B, S, 1, 1, J] complex, e^(i · angle): numbers 2j and 2j + 1 of a head are one complex number, so that
+    a rotation (Su et al. 2021) is one multiplication in place. Published layouts keep the pair as j and j + J; that is a
+    fixed reordering of the rows of W (`maskdial.model.position.half_split`).
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor, turned: int) -> Tensor:
-        ctx.save_for_backward(cos, sin)
-        ctx.turned = turned
-        return turn(x, cos, sin, turned)
+    def forward(ctx: Any, x_ND: Tensor, w: Tensor, turn: Tensor | None, rows: int, parts: int, heads: int) -> tuple[Tensor, ...]:
+        y = torch.mm(x_ND, w.t()).view(rows, -1, parts, heads, w.shape[0] // (parts * heads))
+        if turn is not None:
+            rotate_(y[:, :, :2], turn)
+        ctx.save_for_backward(x_ND, w, turn)
+        ctx.shape = y.shape
+        return tuple(part.transpose(1, 2) for part in y.unbind(2))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        cos, sin = ctx.saved_tensors
-        return turn(dy, cos, -sin, ctx.turned), None, None, None
+    def backward(ctx: Any, *dparts: Tensor | None) -> tuple[Tensor | None, ...]:
+        x_ND, w, turn = ctx.saved_tensors
+        dy = torch.empty(ctx.shape, dtype=w.dtype, device=w.device)
+        for number, dpart in enumerate(dparts):
+            if dpart is None:
+                dy[:, :, number].zero_()
+            else:
+                dy[:, :, number].copy_(dpart.transpose(1, 2))
+        if turn is not None:
+            rotate_(dy[:, :, :2], turn.conj().resolve_conj())
+        dy_NF = dy.view(x_ND.shape[0], -1)
+        dx_ND = dy_NF @ w if ctx.needs_input_grad[0] else None
+        return dx_ND, dy_NF.t() @ x_ND, None, None, None, None
 
 
-def turn(x: Tensor, cos: Tensor, sin: Tensor, turned: int) -> Tensor:
-    """The rotation itself, into a new array."""
-    made = torch.empty_like(x, memory_format=torch.contiguous_format)
-    half = x.shape[-1] // 2
-    part = x[..., :turned, :, :]
-    x1, x2 = part[..., :half], part[..., half:]
-    out = made[..., :turned, :, :]
-    torch.mul(x1, cos, out=out[..., :half]).addcmul_(x2, sin, value=-1)
-    torch.mul(x2, cos, out=out[..., half:]).addcmul_(x1, sin)
-    if turned < x.shape[-3]:
-        made[..., turned:, :, :] = x[..., turned:, :, :]
-    return made
+def rotate_(x: Tensor, turn: Tensor) -> None:
+    """Multiply pairs [B, S, P, H, K] by e^(i · angle) in place; low precisions turn in float32."""
+    wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))
+    if wide is x:
+        pairs.mul_(turn)
+    else:
+        x.copy_(torch.view_as_real(pairs * turn).flatten(-2))

@@ -15,44 +15,48 @@ from maskdial.visibility.attend import Visible
 
 
 class Rotary(nn.Module):
-    """Cosines and sines of `position · base^(−2i/K)`, looked up in a table that grows when a position needs it.
+    """e^(i · position · base^(−2j/K)), looked up in a table that grows when a position needs it.
 
     With `position2` (GLM's second coordinate) the first half of the frequencies follows one, the second half the other.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.base, self.half_width = config.rotary_base, config.head_width // 2
-        self._tables: dict[tuple[int, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self.base, self.heads, self.pairs = config.rotary_base, config.heads, config.head_width // 2
+        self._tables: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
 
-    def table(self, longest: int, width: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """cos and sin [at least `longest`, width], computed in float64 once."""
+    def forward(self, position_BS: Tensor, position2_BS: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """complex [B or 1, S, 2, H, J], for q and k of each head: repeated, so that a row is one run of memory."""
+        if position2_BS is None:
+            turn_BSJ = self._look_up(position_BS, self.pairs, dtype)
+        else:
+            one, two = self.pairs - self.pairs // 2, self.pairs // 2
+            parts = (self._look_up(position_BS, one, dtype), self._look_up(position2_BS, two, dtype))
+            turn_BSJ = torch.cat([part.expand(len(position_BS), -1, -1) for part in parts], dim=-1)
+        return turn_BSJ[:, :, None, None, :].repeat(1, 1, 2, self.heads, 1)
+
+    def _look_up(self, position_BS: Tensor, width: int, dtype: torch.dtype) -> Tensor:
+        position_BS = position_BS[:1] if same_rows(position_BS) else position_BS
+        longest = int(position_BS.max()) + 1 if position_BS.numel() else 1
+        return self._table(longest, width, position_BS.device, dtype)[position_BS]
+
+    def _table(self, longest: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+        """[at least `longest`, width], computed in float64 once."""
         found = self._tables.get((width, device, dtype))
-        if found is None or found[0].shape[0] < longest:
+        if found is None or found.shape[0] < longest:
             size = max(256, 1 << (longest - 1).bit_length())
             with torch.inference_mode(False):  # the table outlives the question that first needed it
                 rate = self.base ** (-torch.arange(width, dtype=torch.float64) / width)
                 angle = torch.arange(size, dtype=torch.float64)[:, None] * rate
-                found = (angle.cos().to(device, dtype), angle.sin().to(device, dtype))
+                wide = torch.complex128 if dtype == torch.float64 else torch.complex64
+                found = torch.polar(torch.ones_like(angle), angle).to(device, wide)
             self._tables[(width, device, dtype)] = found
         return found
 
-    def forward(self, position_BS: Tensor, position2_BS: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """cos and sin, [B or 1, S, 1, 1, K/2]: ready for q, k, v of shape [B, S, 3, H, K]."""
-        if position2_BS is None:
-            cos, sin = self._look_up(position_BS, self.half_width, dtype)
-        else:
-            one, two = self.half_width - self.half_width // 2, self.half_width // 2
-            first, second = self._look_up(position_BS, one, dtype), self._look_up(position2_BS, two, dtype)
-            cos, sin = (torch.cat([a.expand(len(position_BS), -1, -1), b.expand(len(position_BS), -1, -1)], dim=-1)
-                        for a, b in zip(first, second, strict=True))  # fmt: skip
-        return cos[:, :, None, None, :], sin[:, :, None, None, :]
 
-    def _look_up(self, position_BS: Tensor, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        position_BS = position_BS[:1] if same_rows(position_BS) else position_BS
-        longest = int(position_BS.max()) + 1 if position_BS.numel() else 1
-        cos, sin = self.table(longest, width, position_BS.device, dtype)
-        return cos[position_BS], sin[position_BS]
+def half_split(w: Tensor, heads: int) -> Tensor:
+    """Rows of a q or k matrix [H · K, D] from our order (pairs 2j, 2j + 1) to the published one (j, j + K/2)."""
+    return w.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2)
 
 
 class Relative(nn.Module):

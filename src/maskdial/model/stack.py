@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from maskdial.model.config import ModelConfig
-from maskdial.model.functions import RMSNorm, Rotate, SwiGLU
+from maskdial.model.functions import Project, RMSNorm, SwiGLU
 from maskdial.model.linear import Linear
 from maskdial.model.position import Relative, Rotary
 from maskdial.visibility.attend import Visible
@@ -28,16 +28,29 @@ class Source:
     visible: Visible
 
 
+@dataclass(frozen=True)
+class Place:
+    """How positions enter attention, the same for every layer of a stack: rotary turns of q and k, or a bias of the scores."""
+
+    turn: Tensor | None = None
+    bias: Tensor | None = None
+
+
+def normed(x_ND: Tensor, eps: float) -> Tensor:
+    """RMSNorm without a gain: inside a block a gain is a factor of the matrix that follows, so it is left to that."""
+    out: Tensor = RMSNorm.apply(x_ND, eps)  # type: ignore[no-untyped-call]
+    return out
+
+
 class Norm(nn.Module):
-    """RMSNorm with a gain."""
+    """RMSNorm with a gain, at the end of a stack."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.gain, self.eps = nn.Parameter(torch.ones(config.d)), config.norm_eps
 
     def forward(self, x_ND: Tensor) -> Tensor:
-        out: Tensor = RMSNorm.apply(x_ND, self.gain, self.eps)  # type: ignore[no-untyped-call]
-        return out
+        return normed(x_ND, self.eps) * self.gain
 
 
 class SelfAttention(nn.Module):
@@ -45,22 +58,13 @@ class SelfAttention(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.heads, self.width = config.heads, config.head_width
-        self.norm = Norm(config)
+        self.heads, self.eps = config.heads, config.norm_eps
         self.qkv = Linear(config.d, 3 * config.d)
         self.out = Linear(config.d, config.d)
 
-    def forward(self, x_ND: Tensor, visible: Visible, places: Tensor | tuple[Tensor, Tensor], keep_N: Tensor | None) -> Tensor:
-        B, S, _ = visible.shape
-        qkv = self.qkv(self.norm(x_ND)).view(B, S, 3, self.heads, self.width)
-        bias = None
-        if isinstance(places, tuple):
-            qkv = Rotate.apply(qkv, *places, 2)  # type: ignore[no-untyped-call]
-        else:
-            bias = places
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
-        mixed_ND = visible.attention(q, k, v, bias).transpose(1, 2).reshape(B * S, -1)
-        return residual(x_ND, mixed_ND, self.out, keep_N)
+    def forward(self, x_ND: Tensor, visible: Visible, place: Place, keep_N: Tensor | None) -> Tensor:
+        q, k, v = project(normed(x_ND, self.eps), self.qkv, visible.shape[0], 3, self.heads, place.turn)
+        return residual(x_ND, joined(visible.attention(q, k, v, place.bias)), self.out, keep_N)
 
 
 class CrossAttention(nn.Module):
@@ -68,19 +72,16 @@ class CrossAttention(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.heads, self.width = config.heads, config.head_width
-        self.norm = Norm(config)
+        self.heads, self.eps = config.heads, config.norm_eps
         self.q = Linear(config.d, config.d)
         self.kv = Linear(config.d, 2 * config.d)
         self.out = Linear(config.d, config.d)
 
     def forward(self, x_ND: Tensor, source: Source, keep_N: Tensor | None) -> Tensor:
-        B, S, T = source.visible.shape
-        q = self.q(self.norm(x_ND)).view(B, S, self.heads, self.width).transpose(1, 2)
-        kv = self.kv(source.hidden).view(B, T, 2, self.heads, self.width)
-        k, v = (part.transpose(1, 2) for part in kv.unbind(2))
-        mixed_ND = source.visible.attention(q, k, v).transpose(1, 2).reshape(B * S, -1)
-        return residual(x_ND, mixed_ND, self.out, keep_N)
+        rows = source.visible.shape[0]
+        (q,) = project(normed(x_ND, self.eps), self.q, rows, 1, self.heads)
+        k, v = project(source.hidden, self.kv, rows, 2, self.heads)
+        return residual(x_ND, joined(source.visible.attention(q, k, v)), self.out, keep_N)
 
 
 class Inner(nn.Module):
@@ -88,12 +89,12 @@ class Inner(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.norm = Norm(config)
+        self.eps = config.norm_eps
         self.gate_up = Linear(config.d, 2 * config.ffn)
         self.down = Linear(config.ffn, config.d)
 
     def forward(self, x_ND: Tensor) -> Tensor:
-        inner_NF: Tensor = SwiGLU.apply(self.gate_up(self.norm(x_ND)))  # type: ignore[no-untyped-call]
+        inner_NF: Tensor = SwiGLU.apply(self.gate_up(normed(x_ND, self.eps)))  # type: ignore[no-untyped-call]
         return residual(x_ND, inner_NF, self.down, None)
 
 
@@ -107,10 +108,10 @@ class Block(nn.Module):
         self.inner = Inner(config)
 
     def forward(
-        self, x_ND: Tensor, visible: Visible, places: Tensor | tuple[Tensor, Tensor], source: Source | None, keep_N: Tensor | None
+        self, x_ND: Tensor, visible: Visible, place: Place, source: Source | None, keep_N: Tensor | None
     ) -> Tensor:
         last = keep_N if self.cross is None else None
-        x_ND = self.attention(x_ND, visible, places, last)
+        x_ND = self.attention(x_ND, visible, place, last)
         if self.cross is not None and source is not None:
             x_ND = self.cross(x_ND, source, keep_N)
         out: Tensor = self.inner(x_ND)
@@ -135,14 +136,25 @@ class Stack(nn.Module):
         In the last block nothing after attention looks sideways, so only the positions that are asked for go on.
         """
         if isinstance(self.place, Rotary):
-            places: Tensor | tuple[Tensor, Tensor] = self.place(position_BS, position2_BS, x_ND.dtype)
+            place = Place(turn=self.place(position_BS, position2_BS, x_ND.dtype))
         else:
-            places = self.place(position_BS, visible, x_ND.dtype)
+            place = Place(bias=self.place(position_BS, visible, x_ND.dtype))
         last = len(self.blocks) - 1
         for number, block in enumerate(self.blocks):
-            x_ND = block(x_ND, visible, places, source, keep_N if number == last else None)
+            x_ND = block(x_ND, visible, place, source, keep_N if number == last else None)
         out: Tensor = self.norm(x_ND)
         return out
+
+
+def project(x_ND: Tensor, linear: Linear, rows: int, parts: int, heads: int, turn: Tensor | None = None) -> tuple[Tensor, ...]:
+    """`parts` arrays [B, H, S, K] of one product, q and k turned by position when `turn` is given."""
+    out: tuple[Tensor, ...] = Project.apply(x_ND, linear.weight, turn, rows, parts, heads)  # type: ignore[no-untyped-call]
+    return out
+
+
+def joined(x_BHSK: Tensor) -> Tensor:
+    """Heads side by side: [N, D]."""
+    return x_BHSK.transpose(1, 2).flatten(2).flatten(0, 1)
 
 
 def residual(x_ND: Tensor, y_NF: Tensor, linear: Linear, keep_N: Tensor | None) -> Tensor:

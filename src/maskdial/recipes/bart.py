@@ -14,15 +14,16 @@ encoder has no target of its own. `compat="fairseq"` is the command that circula
 of the [MASK]s random tokens, and spans that may overlap, so that about 26.6 % is removed, not 30 %.
 """
 
-from typing import Annotated, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
 from maskdial.corruption.overlapping import OverlappingSpans, insertions
 from maskdial.corruption.rearrange import Rotate, ShuffleSentences
 from maskdial.corruption.render import AS_MASK, REMOVED, Edit, Replace
-from maskdial.corruption.select import Offsets, independent, poisson_spans
+from maskdial.corruption.select import independent, poisson_spans
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, Spans
 from maskdial.objective import Objective, Step
@@ -30,6 +31,11 @@ from maskdial.recipes import Dial, recipe
 from maskdial.rng import COUNT, SELECT
 from maskdial.sample import Rows
 from maskdial.target.rewritten import WholeText
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64, UInt8
+
+    from maskdial.corruption.select import Offsets
 
 
 @recipe(

@@ -12,18 +12,24 @@ of L tokens, [CLS] and [SEP] counted but never chosen (the authors' script); "fa
 frame's tokens included.
 """
 
-from typing import Annotated, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from jaxtyping import UInt8
 
 from maskdial.corruption.render import Edit, mask_or_random_or_same
-from maskdial.corruption.select import Offsets, exact, independent, stochastic_count, whole_words
+from maskdial.corruption.select import exact, independent, stochastic_count, whole_words
 from maskdial.corruption.text import Decisions
 from maskdial.objective import Objective
 from maskdial.recipes import Dial, recipe
 from maskdial.sample import Rows
 from maskdial.target.in_place import InPlace
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+
+    from maskdial.corruption.select import Offsets
 
 
 @recipe(

@@ -11,10 +11,11 @@ the paper's example; the released random masks always end hidden and so never ha
 of at most 30 tokens at the defaults) it is the tail: that is the released law; `roll=True` rotates the mask.
 """
 
-from typing import Annotated, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from jaxtyping import Int64
 
 from maskdial.corruption.render import Replace
 from maskdial.corruption.select import random_spans, span_counts
@@ -23,6 +24,9 @@ from maskdial.objective import Objective
 from maskdial.recipes import Dial, recipe
 from maskdial.sample import Rows
 from maskdial.target.rewritten import HiddenSpans
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64
 
 
 @recipe(

@@ -7,12 +7,13 @@ A claim is *measured* (with its place in results.json and, for probes, its 95 % 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from maskdial.errors import UserError, nearest
 from maskdial.report.claims import cited, texts
 from maskdial.report.folder import Folder, Json
 from maskdial.report.measured import behaviour, cost, shortfalls
-from maskdial.report.verdict import pointer
+from maskdial.report.verdict import place
 
 SCHEMA = "card/1"
 #: the fields in their fixed order; the first five are required of every card
@@ -121,7 +122,7 @@ def _sample(name: str, folder: Folder) -> list[Json]:
         return []
     from maskdial.report.strips import read_out
 
-    return [{"text": read_out(view), "tag": "measured", "path": "views.json#" + name}]
+    return [{"text": read_out(view), "tag": "measured", "path": "views.json#" + quote(name)}]
 
 
 def _evidence(fields: dict[str, list[Json]], name: str, folder: Folder | None, recipe: str) -> None:
@@ -140,7 +141,7 @@ def _evidence(fields: dict[str, list[Json]], name: str, folder: Folder | None, r
 
 
 def _path(*keys: str) -> str:
-    return "results.json#" + pointer("objectives", *keys)
+    return place("objectives", *keys)
 
 
 def check(made: Json) -> Json:

@@ -114,7 +114,7 @@ def _describe(path: Path) -> InputFile:
 def slug(name: str) -> str:
     """A name as it may stand in a file name or an anchor: nothing that leaves the folder or the attribute, and no two alike."""
     clean = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")
-    return clean if clean == name else f"{clean or 'unnamed'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    return clean if clean and clean == name else f"{clean or 'unnamed'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def write(path: Path, text: str) -> None:

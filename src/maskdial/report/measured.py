@@ -7,11 +7,11 @@ from statistics import median
 from maskdial.report.folder import Folder, Json
 from maskdial.report.numbers import NONE, duration, finite, interval, listed, measured, ordinal, short, three
 from maskdial.report.probes import answers, asked
-from maskdial.report.verdict import past_baseline, pointer, ranked, ties
+from maskdial.report.verdict import past_baseline, place, ranked, ties
 
 
 def _at(*keys: str) -> str:
-    return "results.json#" + pointer("objectives", *keys)
+    return place("objectives", *keys)
 
 
 def behaviour(name: str, folder: Folder) -> list[Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from urllib.parse import quote
 
 from maskdial.report.folder import Folder, Json
 from maskdial.report.numbers import finite, listed, measured
@@ -141,6 +142,11 @@ Words = list[str | Number]
 def pointer(*keys: str) -> str:
     """A JSON pointer (RFC 6901) into results.json."""
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+def place(*keys: str) -> str:
+    """Where a number stands, as a link: the file and the pointer as its fragment (RFC 6901, section 6)."""
+    return "results.json#" + quote(pointer(*keys), safe="/~")
 
 
 def answer(folder: Folder) -> tuple[str, list[Words]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from jaxtyping import Int32, Int64
 
 from maskdial.corruption.text import Decisions, Ink, Text
 from maskdial.rng import kernel
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64
+
 
 
 @kernel

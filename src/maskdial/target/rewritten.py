@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
 
 from maskdial.corruption.render import scatter, sentinel_table, span_number
 from maskdial.corruption.text import FIXED, SAID, SAID_END, SAID_HEAD, SAID_LAST, Decisions, Ink, Spans, Text
 from maskdial.rng import copy, kernel
 from maskdial.sample import SENTINEL, SPECIAL
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int32, Int64
+
 
 
 @kernel

@@ -6,12 +6,15 @@ causal, the source's length is a prefix (or an encoder and its decoder). The dia
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Int32, Int64, UInt8
 
 from maskdial.rng import kernel
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64, UInt8
+
 
 Visibility = Literal["bidirectional", "causal", "prefix"]
 
