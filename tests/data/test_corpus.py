@@ -85,7 +85,8 @@ def test_a_few_documents_leave_something_on_both_sides(tmp_path, count):
 
 def test_a_single_document_gives_its_tail(tmp_path):
     text = " ".join(f"word{i}" for i in range(1000))
-    c = prepare(str(write_jsonl(tmp_path / "one.jsonl", [{"text": text}] * 2)), tmp_path / "c", tokenizer="bytes", held_out=0.1, progress="off")
+    path = write_jsonl(tmp_path / "one.jsonl", [{"text": text}] * 2)
+    c = prepare(str(path), tmp_path / "c", tokenizer="bytes", held_out=0.1, progress="off")
     assert c.train.text(0) + c.held_out.text(0) == text
     assert len(c.held_out.text(0)) == pytest.approx(0.1 * len(text), rel=0.02)
     tiny = prepare(str(write_jsonl(tmp_path / "tiny.jsonl", [{"text": "x"}])), tmp_path / "t", tokenizer="bytes", progress="off")
@@ -105,7 +106,7 @@ def test_another_corpus_is_not_overwritten_unasked(text_file, tmp_path, folder_o
     out = tmp_path / "c"
     prepare(str(text_file), out, tokenizer="bytes", progress="off")
     before = folder_of(out)
-    with pytest.raises(UserError, match="held_out was 0.05, now 0.5") as caught:
+    with pytest.raises(UserError, match=r"held_out was 0\.05, now 0\.5") as caught:
         prepare(str(text_file), out, tokenizer="bytes", held_out=0.5, progress="off")
     assert caught.value.exit == 4
     assert folder_of(out) == before
@@ -137,7 +138,10 @@ prepare(sys.argv[1], sys.argv[2], vocab_size=400, held_out=0.2, progress="off")
 """
 
 
-@pytest.mark.parametrize(("point", "left"), [("save", 0), ("add", 100), ("replace", 0), ("replace", 9), ("replace", 15), ("replace", 16), ("replace", 17)])
+POINTS = [("save", 0), ("add", 100), *(("replace", n) for n in (0, 9, 15, 16, 17))]
+
+
+@pytest.mark.parametrize(("point", "left"), POINTS)
 def test_a_killed_run_leaves_no_corpus_and_the_next_ends_the_same(corpus, text_file, tmp_path, folder_of, point, left):
     out = tmp_path / "c"
     done = subprocess.run([sys.executable, "-c", KILL, str(text_file), str(out), point, str(left)], capture_output=True, text=True)
@@ -156,7 +160,7 @@ def test_two_at_once_don_t_write_one_shard(text_file, tmp_path):
     assert caught.value.exit == 4
 
 
-@pytest.mark.parametrize("name", ["shard-00000.bin", "shard-00000.word", "shard-00000.sent", "held-out-00000.bin", "shard-00000.label", "shard-00000.bytes"])
+@pytest.mark.parametrize("name", ["held-out-00000.bin", *(f"shard-00000.{s}" for s in ("bin", "word", "sent", "label", "bytes"))])
 def test_a_flipped_byte_is_found_and_named(corpus, tmp_path, name):
     shutil.copytree(corpus.folder, tmp_path / "c")
     path = tmp_path / "c" / name
@@ -168,9 +172,9 @@ def test_a_flipped_byte_is_found_and_named(corpus, tmp_path, name):
     assert "block 0" in problem
     broken = Corpus.open(tmp_path / "c")
     part = broken.train if name.startswith("shard") else broken.held_out
+    look = lambda i: (part.document(i), part.columns(i), part.label(i), part.num_bytes(i))  # noqa: E731
     with pytest.raises(UserError, match="block 0") as caught:
-        for i in range(part.num_documents):
-            part.document(i), part.columns(i), part.label(i), part.num_bytes(i)
+        look(0)
     assert name in caught.value.message
     assert caught.value.exit == 1
 

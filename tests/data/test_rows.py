@@ -1,5 +1,7 @@
 """Rows: sample n is always the same window, whoever asks, in whatever batches."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,7 +71,7 @@ def test_an_epoch_holds_every_window_once(corpus):
 def test_batches_and_restarts_change_nothing(sharded_once, cuts):
     corpus, whole = sharded_once
     edges = [0, *sorted(cuts), 500]
-    parts = [corpus.rows(L, a, b - a, seed=9, packing="isolated") for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [corpus.rows(L, a, b - a, seed=9, packing="isolated") for a, b in pairwise(edges)]
     for column in ("tokens", "segment", "word", "sentence", "index"):
         assert np.array_equal(np.concatenate([getattr(p, column) for p in parts]), getattr(whole, column))
 

@@ -20,7 +20,8 @@ from maskdial.errors import UserError
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog. It didn't stop! Did it? No: 3.14 times, e.g. on Mr. Smith's lawn.",
-    "Fichier déjà vu, où l'été s'achève. « Bonjour ! »", "東京は日本の首都です。人口は多い。", "नमस्ते दुनिया। यह हिन्दी है।", "mask s extra id 0 endoftext PAD UNK",
+    "Fichier déjà vu, où l'été s'achève. « Bonjour ! »", "東京は日本の首都です。人口は多い。",
+    "नमस्ते दुनिया। यह हिन्दी है।", "mask s extra id 0 endoftext PAD UNK",
 ] * 4  # fmt: skip
 HOSTILE = [*all_specials(), "<mask>", "<unk>", "<pad>", "▁", "##", "Ġ", "Ċ", "\U0010fffe", "[", "]", "<", ">", "\x00", "\ufeff", "\u2028",
            "é", "日", "👩‍👩‍👧", "🇫🇷", "́", "a", " ", "\n", "  ", "'s", "1234"]  # fmt: skip
@@ -47,7 +48,8 @@ def unigram():
     engine.pre_tokenizer = pre_tokenizers.Metaspace()
     engine.decoder = decoders.Metaspace()
     specials = ["<pad>", "</s>", "<unk>", "<s>", "<mask>", *(f"<extra_id_{k}>" for k in range(5))]
-    engine.train_from_iterator(TEXTS, trainers.UnigramTrainer(vocab_size=300, special_tokens=specials, unk_token="<unk>", show_progress=False))
+    trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=specials, unk_token="<unk>", show_progress=False)
+    engine.train_from_iterator(TEXTS, trainer)
     return engine
 
 
@@ -55,17 +57,31 @@ def gpt2():
     engine = Engine(models.BPE())
     engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     engine.decoder = decoders.ByteLevel()
-    engine.train_from_iterator(TEXTS, trainers.BpeTrainer(
-        vocab_size=400, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=["<|endoftext|>"], show_progress=False))  # fmt: skip
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"], show_progress=False)
+    engine.train_from_iterator(TEXTS, trainer)
     engine.add_tokens(["    ", "<tool>"])  # ordinary added tokens, whose ids come after the special one
     engine.add_special_tokens(["<|late|>"])
     engine.add_tokens(["<later>"])
     return engine
 
 
+def merged():
+    """A special token that the model's merges lead to: it can't be taken from the vocabulary without breaking them."""
+    engine = Engine(models.BPE())
+    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    engine.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    engine.train_from_iterator([*TEXTS, "<s>", "</s>"] * 50, trainer)
+    assert engine.encode("<s>").tokens == ["<s>"]
+    engine.add_special_tokens(["<s>", "</s>"])
+    return engine
+
+
 FOREIGN = {
     "wordpiece": lambda: wordpiece(pre_tokenizers.BertPreTokenizer()),
     "wordpiece by spaces": lambda: wordpiece(pre_tokenizers.WhitespaceSplit()), "unigram": unigram, "gpt2": gpt2,
+    "merged": merged,
 }  # fmt: skip
 
 
@@ -111,6 +127,15 @@ def test_foreign_ids_are_the_originals():
             assert Tokenizer(engine, name).encode(text) == engine.encode(text, add_special_tokens=False).ids, name
 
 
+def test_a_spelt_special_token_is_encoded_as_if_there_were_none():
+    plain = train(TEXTS, 400)
+    data = json.loads(plain._engine.to_str()) | {"added_tokens": []}
+    engine = Engine.from_str(json.dumps(data))
+    for text in ("see [MASK] and<extra_id_0></s>.", "<|endoftext|>" * 3):
+        assert plain.encode(text) == engine.encode(text).ids
+    assert Tokenizer(merged(), "merged").decode(Tokenizer(merged(), "merged").encode("a <s></s> b")) == "a <s></s> b"
+
+
 def test_a_character_that_is_a_special_token_has_a_stand_in():
     engine = wordpiece(pre_tokenizers.WhitespaceSplit())
     engine.add_special_tokens(["§"])
@@ -128,7 +153,8 @@ def test_our_tokenizer_has_every_role(tokenizers):
         assert v.special == set(roles)
     t = tokenizers["own"]
     assert len(t.vocab.body) == 400
-    assert [t.token(i) for i in (t.vocab.eos, t.vocab.eod, t.vocab.mask, t.vocab.sentinels[7])] == ["</s>", "<|endoftext|>", "[MASK]", "<extra_id_7>"]
+    shown = [t.token(i) for i in (t.vocab.eos, t.vocab.eod, t.vocab.mask, t.vocab.sentinels[7])]
+    assert shown == ["</s>", "<|endoftext|>", "[MASK]", "<extra_id_7>"]
     assert tokenizers["bytes"].looking
     assert tokenizers["words"].looking
     assert not t.looking
@@ -182,7 +208,7 @@ def test_growing_adds_what_is_missing_at_the_end():
 def test_words_mark_sentences_by_their_stops():
     t = load("words", "A B C . D E .")
     c = t.encode_columns("A B C . D E .")
-    assert [t.token(i) for i in c.ids] == "A B C . D E .".split()
+    assert [t.token(i) for i in c.ids] == ["A", "B", "C", ".", "D", "E", "."]
     assert c.word.tolist() == [1] * 7
     assert c.sentence.tolist() == [1, 0, 0, 0, 1, 0, 0]
     assert t.decode(c.ids) == "A B C . D E ."
@@ -205,7 +231,10 @@ def test_tokens_look_like_text(tokenizers):
     assert tokenizers["unigram"].token(tokenizers["unigram"].encode("fox")[0]).startswith(" ")
 
 
-@pytest.mark.parametrize("text", ["a" * 10**6, "\n" * 10**6, "é" * 300_000, "“" * 50_000, "🇫🇷" * 10_000, "ab " * 300_000, "\u0301" * 300_000])
+REPEATS = ["a" * 10**6, "\n" * 10**6, "é" * 300_000, "“" * 50_000, "🇫🇷" * 10_000, "ab " * 300_000, "\u0301" * 300_000]
+
+
+@pytest.mark.parametrize("text", REPEATS, ids=range(len(REPEATS)))
 def test_repeats_are_bounded_in_time(tokenizers, text):
     t, began = tokenizers["own"], time.perf_counter()
     columns = t.encode_columns(text)
@@ -234,7 +263,7 @@ def test_pieces_are_bounded_and_together_the_text(text, limit):
 def test_what_is_no_tokenizer(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     (tmp_path / "empty").mkdir()
-    for path, message in ((tmp_path / "tokenizer.json", "no tokenizer"), (tmp_path / "empty", "no tokenizer at"), ("worsd", "no tokenizer at")):
+    for path, message in ((tmp_path / "tokenizer.json", "is no"), (tmp_path / "empty", "no tokenizer at"), ("worsd", "no tokenizer at")):
         with pytest.raises(UserError, match=message):
             load(path)
     with pytest.raises(UserError, match="256"):

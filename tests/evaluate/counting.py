@@ -61,9 +61,9 @@ class Uniform:
 
     width = COUNT + FIRST
 
-    def hidden(self, batch) -> torch.Tensor:
-        """[rows, length, vocabulary]: what it would say, as logits."""
-        return torch.zeros(*batch["target:token"].shape, self.width)
+    def hidden_at(self, batch, keep: torch.Tensor) -> torch.Tensor:
+        """[kept, vocabulary]: what it would say at flat positions, as logits."""
+        return torch.zeros(len(keep), self.width)
 
     def features(self, batch) -> torch.Tensor:
         read = batch["source_read"] if "source_read" in batch else batch["read"]
@@ -73,17 +73,27 @@ class Uniform:
         return x
 
 
+class Frequencies(Uniform):
+    """Knows how frequent each id is, and nothing else."""
+
+    def __init__(self, unigram: np.ndarray) -> None:
+        self.unigram = torch.from_numpy(np.maximum(unigram, -1e9)).float()
+
+    def hidden_at(self, batch, keep: torch.Tensor) -> torch.Tensor:
+        return self.unigram.expand(len(keep), -1)
+
+
 class Knowing(Uniform):
     """Can count: gives the right answer 10 nats more than any other."""
 
-    def hidden(self, batch) -> torch.Tensor:
+    def hidden_at(self, batch, keep: torch.Tensor) -> torch.Tensor:
         if batch.layout == "encoder":
             guess = self.in_place(batch["read"].long())
         elif batch.layout == "decoder":
             guess = after(batch["read"].long())
         else:
             guess = self.answer(batch["source_read"].long(), batch["answer_read"].long())
-        return 10.0 * torch.nn.functional.one_hot(guess.clamp(0, self.width - 1), self.width).float()
+        return 10.0 * torch.nn.functional.one_hot(guess.flatten()[keep].clamp(0, self.width - 1), self.width).float()
 
     def in_place(self, read: torch.Tensor) -> torch.Tensor:
         """From the commonest phase of the visible tokens (a damaged token or two does not mislead it)."""
@@ -98,21 +108,20 @@ class Knowing(Uniform):
 
     def answer(self, source: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
         made = after(answer)
-        for b in range(len(answer)):
-            first = source[b][source[b] >= FIRST]
-            for s, id in enumerate(answer[b].tolist()):
-                if id in VOCAB.sentinels:
-                    at = (source[b] == id).nonzero()
-                    made[b, s] = after(source[b, at[0, 0] - 1]) if len(at) and at[0, 0] > 0 else FIRST
-                elif id < FIRST and len(first):
-                    made[b, s] = first[0]
+        for b, s in (answer < FIRST).nonzero().tolist():
+            id, first = int(answer[b, s]), source[b][source[b] >= FIRST]
+            at = (source[b] == id).nonzero()
+            if id in VOCAB.sentinels:
+                made[b, s] = after(source[b, at[0, 0] - 1]) if len(at) and at[0, 0] > 0 else FIRST
+            elif len(first):
+                made[b, s] = first[0]
         return made
 
 
 class Copying(Uniform):
     """Expects again what it has already read, and nothing else."""
 
-    def hidden(self, batch) -> torch.Tensor:
+    def hidden_at(self, batch, keep: torch.Tensor) -> torch.Tensor:
         read = (batch["source_read"] if "source_read" in batch else batch["read"]).long()
         target = batch["target:token"].long()
         before = torch.zeros(len(read), self.width).scatter_(1, read, 3.0)
@@ -122,4 +131,4 @@ class Copying(Uniform):
                 if len(asked):
                     before[b] = 0
                     before[b, read[b, : int(asked[0, 0]) + 1]] = 3.0
-        return before[:, None].expand(-1, target.shape[1], -1)
+        return before[keep // target.shape[1]]

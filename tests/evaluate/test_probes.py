@@ -9,7 +9,7 @@ from maskdial.evaluate.items import Items
 from maskdial.evaluate.probes import PROBES, probe
 from maskdial.evaluate.statistics import Outcome
 from maskdial.recipes import objective
-from tests.evaluate.counting import COUNT, FIRST, Copying, Corpus, Knowing, Uniform
+from tests.evaluate.counting import COUNT, FIRST, Copying, Corpus, Frequencies, Knowing, Uniform
 
 NAMES = ("gpt", "prefix-lm", "bert", "t5", "bart")
 
@@ -21,7 +21,7 @@ def items() -> Items:
 
 @pytest.fixture(scope="module")
 def found(items: Items) -> dict:
-    models = {"knowing": Knowing(), "uniform": Uniform()}
+    models = {"knowing": Knowing(), "uniform": Uniform(), "frequencies": Frequencies(items.unigram)}
     return {(m, n): probe(model, objective(n), items) for m, model in models.items() for n in NAMES}
 
 
@@ -35,11 +35,19 @@ def test_a_model_that_knows_the_text_is_always_right(found: dict, name: str) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_that_knows_nothing_is_at_chance(found: dict, name: str) -> None:
+def test_a_model_that_knows_frequencies_only_is_at_chance(found: dict, name: str) -> None:
     for probe_name in ("infill", "repair"):
-        value = found["uniform", name][probe_name].to_json()
+        value = found["frequencies", name][probe_name].to_json()
         assert value["value"] == pytest.approx(0.1), probe_name  # ten ties share each point
         assert value["baseline"] == pytest.approx(0.1)
+    cloze = found["frequencies", name]["cloze"].to_json()
+    assert cloze["value"] == cloze["baseline"]
+    assert found["frequencies", name]["copying"].value == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_that_knows_nothing_is_at_chance(found: dict, name: str) -> None:
+    assert found["uniform", name]["infill"].value == pytest.approx(0.1)
     cloze = found["uniform", name]["cloze"].to_json()
     assert cloze["low"] <= 1 / COUNT <= cloze["high"]
 

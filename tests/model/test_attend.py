@@ -113,3 +113,16 @@ def test_escape_hatch() -> None:
     out, plain, _ = attend(window)
     torch.testing.assert_close(out, plain)
     assert "visible" in repr(window)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_learnt_bias_has_its_gradient(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from maskdial.visibility import attend as module
+
+    monkeypatch.setattr(module, "SCORES", 50)
+    g = torch.Generator().manual_seed(0)
+    q, k, v, bias = (torch.randn(*shape, generator=g, dtype=torch.float64, requires_grad=True)
+                     for shape in ((3, 2, 4, 2), (3, 2, 5, 2), (3, 2, 5, 2), (3 if own else 1, 2, 4, 5)))  # fmt: skip
+    assert torch.autograd.gradcheck(module.BiasedAttention.apply, (q, k, v, bias))
+    plain = torch.softmax(q @ k.mT / 2**0.5 + bias, -1) @ v
+    torch.testing.assert_close(module.BiasedAttention.apply(q, k, v, bias), plain)

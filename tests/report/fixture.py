@@ -117,7 +117,8 @@ def _probes(recipe: str, worse: float, seeds: int, draw: random.Random) -> tuple
         }
         if (probe, recipe) in NOTES:
             probes[probe]["note"] = NOTES[probe, recipe]
-        by_seed[probe] = [value + draw.gauss(0, half / 3) for _ in range(seeds)]
+        for seed in range(seeds):
+            by_seed.setdefault(str(seed), {})[probe] = {"value": value + draw.gauss(0, half / 3)}
     return probes, by_seed
 
 
@@ -167,7 +168,10 @@ def _behaviour(recipes: dict[str, str], failed: str | None) -> Json:
             given.pop(failed or "", None)
             prompts.append({"id": f"{task}-{i + 1}", "task": task, "text": text, "truth": truth, "answers": given})
     settings = {"continue": "24 tokens, drawn among the 40 likeliest at temperature 0.8, seed 0", "fill": "greedy", "repair": "greedy"}
-    return {"settings": settings, "prompts": prompts}
+    rate = {"better": "lower", "n": 100, "baseline": 0.95}
+    found = {name: 0.8 + 0.01 * i for i, name in enumerate(recipes)}
+    errors = {name: {"infill": {"value": value, "low": value - 0.03, "high": value + 0.03, **rate}} for name, value in found.items()}
+    return {"settings": settings, "prompts": prompts, "errors": errors}
 
 
 # --- sample views, by hand -------------------------------------------------------------------------------------------

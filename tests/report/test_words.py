@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from maskdial.report import numbers
+from maskdial.report.behaviour import folded
 from maskdial.report.charts import POINTS, thinned
 from maskdial.report.folder import Folder, slug
 from maskdial.report.strips import sight, spelled
@@ -75,7 +76,7 @@ def test_lower_may_be_better():
 @pytest.mark.parametrize(
     ("real", "said"),
     [
-        ({("a", "b"), ("a", "c"), ("b", "c")}, "3 of 3 differences exclude zero after Holm correction; a is first beyond doubt."),
+        ({("a", "b"), ("a", "c"), ("b", "c")}, "3 of 3 differences exclude zero after Holm correction; a comes first."),
         ({("a", "c"), ("b", "c")}, "2 of 3 differences exclude zero after Holm correction; a and b can't be told apart."),
         ({("a", "c")}, "1 of 3 differences exclude zero after Holm correction; neighbours in the order can't be told apart."),
         (set(), "0 of 3 differences exclude zero after Holm correction; the order is not decided."),
@@ -132,3 +133,7 @@ def test_an_encoder_decoder_is_drawn_as_a_prefix_order():
     assert all(cells[q][k] == "no" for q in range(source) for k in range(source, len(cells)))
     for q in range(source, len(cells)):
         assert cells[q] == ["one"] * q + ["two"] + ["no"] * (len(cells) - q - 1)
+
+
+def test_blank_lines_are_counted_instead_of_shown():
+    assert folded(" a\n\n\n\n b\n\nc ") == "a\n⏎ × 4\n b\n\nc"

@@ -82,7 +82,7 @@ def test_long_texts_show_the_law_itself(draws):
     categories(total, law, "all lengths")
 
 
-@pytest.mark.parametrize("rate", ["0.3", "0.35", "0.15", "1"])
+@pytest.mark.parametrize("rate", ["0.3", "0.35", "0.14", "0.07", "1"])
 def test_exactly_the_budget_is_covered_and_spans_stay_apart(rate, ragged, vocab):
     rows = ragged(range(601))
     spans = md.objective("bart", infill=float(rate), permute=False).draw(rows, vocab)["spans"]
@@ -131,7 +131,7 @@ def test_places_and_lengths_are_exchangeable(draws):
 
 @draws(3000, 30_000)
 def test_fairseq_spans_overlap_and_remove_less(draws, plain, vocab):
-    """510 words at λ 3.5: 26.6 % of words removed instead of 30 %, 34.4 surviving masks, 1.3 insertions (spec run of the release)."""
+    """510 words at λ 3.5: not 30 % but 26.6 % removed, 34.4 masks left, 1.3 inserted, as a run of the released code gives."""
     d = md.objective("bart", compat="fairseq", permute=False).draw(plain(draws, 510), vocab)
     actions = d["hidden"].reshape(draws, 510)
     removed = 100 * (actions > 0).mean(axis=1)

@@ -163,6 +163,9 @@ def test_whole_words_are_chosen_whole_each_by_its_coin(plain, vocab, draws):
     found, size = by_word(chosen.astype(int))
     assert ((found == 0) | (found == size)).all()
     frequencies((found > 0).sum(axis=0), draws, 0.15, "word ")
+    pairs = (found[:, :-1] > 0) & (found[:, 1:] > 0)
+    for w in range(pairs.shape[1]):
+        frequency(pairs[:, w].sum(), draws, 0.15**2, f"words {w} and {w + 1} together")
 
 
 @draws(4000, 20_000)

@@ -30,13 +30,11 @@ class FakeCorpus:
         self.windows, self.name, self.tokenizer = windows, name, FakeTokenizer()
         self.vocab = md.Vocab(size=size, pad=0, bos=1, eos=2, mask=3, cls=4, sep=5, start=6, eod=7, sentinels=range(8, 24))
         self.fingerprint = hashlib.sha256(f"{name} {windows} {size}".encode()).hexdigest()
-        self.calls: list[tuple[int, int]] = []
 
     def epoch_of(self, n: int, length: int, part: str = "train") -> int:
         return n // self.windows
 
     def rows(self, length: int, first: int, count: int, *, seed: int, part: str = "train", packing: str = "joined") -> Rows:
-        self.calls.append((first, count))
         made = []
         for n in range(first, first + count):
             epoch, at = divmod(n, self.windows)

@@ -13,7 +13,7 @@ from maskdial.train import TrainConfig, parse_budget
 from maskdial.train.budget import budget
 from maskdial.train.config import LossSettings, OptimizerSettings, differences, keys
 from maskdial.train.feed import Feed
-from maskdial.train.optimizer import Optimizer, orthogonalize, schedule
+from maskdial.train.optimizer import QUINTIC, Optimizer, orthogonalize, schedule
 from maskdial.train.precision import bf16_speedup, decide
 from maskdial.train.step import gradients, step
 from tests.model import helpers as small
@@ -62,6 +62,12 @@ def test_orthogonalize_brings_singular_values_near_one() -> None:
         assert values.min() > 0.6
         assert values.max() < 1.3
     assert (orthogonalize(torch.zeros(1, 4, 4), 5) == 0).all()
+    a, b, c = QUINTIC
+    plain = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True)
+    for _ in range(4):
+        gram = plain @ plain.mT
+        plain = a * plain + (b * gram + c * gram @ gram) @ plain
+    torch.testing.assert_close(orthogonalize(x, 4), plain, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["muon", "adamw"])

@@ -24,7 +24,7 @@ def card(
 
       maskdial card t5
 
-      maskdial card bert --run compare-8c1f --format md
+      maskdial card bert --run compare-pydocs-60s --format md
 
       maskdial card gpt --format json
     """

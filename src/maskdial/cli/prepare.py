@@ -15,7 +15,7 @@ def prepare(
     out: Annotated[Path, typer.Option(help="The corpus folder to make.")],
     paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]…", help="Files, folders, globs, pydocs or hf:NAME.")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="words, bytes, a tokenizer.json or a folder with one (default: train one).")] = None,
-    vocab_size: Annotated[int | None, typer.Option(help="Body ids of the trained tokenizer; special ids come on top (default: by amount of text).")] = None,
+    vocab_size: Annotated[int | None, typer.Option(help="Body ids of the trained tokenizer (default: by amount of text).")] = None,
     add: Annotated[list[str] | None, typer.Option(help="Add missing special tokens to a given tokenizer: mask, pad, sentinels, …")] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make one of N shards, on a machine of its own; then --merge.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Join the shards in --out to one corpus.")] = False,
@@ -108,7 +108,10 @@ def _say(corpus: Corpus, json_: bool) -> None:
     from maskdial.cli import answer
 
     warnings = _warnings(corpus.manifest)
-    parts = {p.name: {"documents": p.num_documents, "tokens": p.num_tokens, "bytes": p.total_bytes} for p in (corpus.train, corpus.held_out)}
+    parts = {
+        p.name: {"documents": p.num_documents, "tokens": p.num_tokens, "bytes": p.total_bytes}
+        for p in (corpus.train, corpus.held_out)
+    }
     if json_:
         noted = corpus.manifest["tokenizer"]
         answer("prepare/1", {

@@ -21,11 +21,11 @@ def report(
 
     Examples:
 
-      maskdial report compare-8c1f
+      maskdial report compare-pydocs-60s
 
-      maskdial report compare-8c1f -o report.html --open
+      maskdial report compare-pydocs-60s -o report.html --open
 
-      maskdial report compare-8c1f --json
+      maskdial report compare-pydocs-60s --json
     """
     from maskdial.cli import answer
     from maskdial.errors import UserError

@@ -32,7 +32,8 @@ def verify(
     problems = check(folder)
     if problems:
         more = f" and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise UserError(f"{folder} is damaged: {'; '.join(problems[:10])}{more}", hint="prepare it again with --overwrite, or restore the file",
+        raise UserError(f"{folder} is damaged: {'; '.join(problems[:10])}{more}",
+                        hint="prepare it again with --overwrite, or restore the file",
                         code="corpus.damaged", where=str(folder), exit=3)  # fmt: skip
     files = list(all_files(read_manifest(folder)))
     size = sum(int(record["bytes"]) for _, record in files)

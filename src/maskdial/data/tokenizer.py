@@ -60,17 +60,21 @@ class Tokenizer:
         self._read()
 
     def _read(self) -> None:
-        """Read the roles off the engine and make the copy that encodes bodies."""
+        """Read the roles off the engine."""
         vocab = Vocab.from_tokenizer(self._engine)
         named: dict[str, Any] = {role: self._engine.token_to_id(spelling) for role, spelling in self._named.items()}
         vocab = replace(vocab, **{role: id for role, id in named.items() if id is not None})
         self.vocab = replace(vocab, word_start=self._word_starts(vocab))
-        self._body, self._table = body_engine(self._engine, self.vocab.special)
         self._reserved = np.zeros(self.vocab.size, dtype=bool)
         self._reserved[list(self.vocab.special - {self.vocab.unk})] = True
         self._spelled = spelled([s for id in self.vocab.special if (s := self._engine.id_to_token(id))])
-        self.__dict__.pop("sha256", None)
-        self.__dict__.pop("_drop_space", None)
+        for derived in ("sha256", "_drop_space", "_body"):
+            self.__dict__.pop(derived, None)
+
+    @cached_property
+    def _body(self) -> tuple[tokenizers.Tokenizer, NDArray[np.int32] | None]:
+        """The copy that encodes bodies, made when it is first needed: reading a corpus never does."""
+        return body_engine(self._engine, self.vocab.special)
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r}, {self.vocab.size:,} ids, {len(self.vocab.special)} special)"
@@ -89,11 +93,12 @@ class Tokenizer:
 
     def _encode_piece(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """ids int32[N] and character spans int32[N, 2] of a bounded text."""
-        encoding = self._body.encode(text, add_special_tokens=False)
+        engine, table = self._body
+        encoding = engine.encode(text, add_special_tokens=False)
         ids = np.array(encoding.ids, dtype=np.int32)
         spans = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-        if self._table is not None:
-            ids = self._table[ids]
+        if table is not None:
+            ids = table[ids]
         return (ids, spans) if not self._reserved[ids].any() else self._around(text, ids, spans)
 
     def _around(self, text: str, ids: NDArray[np.int32], spans: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -24,6 +24,8 @@ from maskdial.evaluate.likelihood import NOTHING_HIDDEN, Found, record
 from maskdial.evaluate.phrasing import Phrasing, Run
 from maskdial.evaluate.scoring import Scorer
 from maskdial.evaluate.statistics import Outcome, not_applicable
+#: Nats below which two scores are the same: sums of some twenty float32 numbers.
+TIE = 1e-4
 
 Table = Float64[np.ndarray, "n c"]
 
@@ -118,12 +120,12 @@ def _each(run: Run) -> list[Run]:
 def calibrated(scores: Table) -> Table:
     """Scores of one group less what each candidate scores in gaps it does not belong to.
 
-    Rows are first put on one footing (a text's own likelihood says nothing about the candidates); all means are over wrong
-    pairs, so that no right pair tells on the others.
+    Rows are first put on one footing (a text's own likelihood says nothing about the candidates). What a candidate usually
+    scores is its mean over the other wrong pairs, so that no right pair tells on the others.
     """
     count = len(scores)
     wrong = ~np.eye(count, dtype=bool)
-    level = scores - np.where(wrong, scores, 0).sum(1, keepdims=True) / (count - 1)
+    level = scores - scores.mean(1, keepdims=True)
     usual = np.empty_like(level)
     for i in range(count):
         usable = wrong.copy()
@@ -133,9 +135,8 @@ def calibrated(scores: Table) -> Table:
 
 
 def credit(scores: Table) -> Float64[np.ndarray, " n"]:
-    """1 where the diagonal is the row's only best, 1/k where it ties with k - 1 others (to 1e-9), else 0."""
-    best = scores.max(1, keepdims=True)
-    ties = scores >= best - 1e-9
+    """1 where the diagonal is the row's only best, 1/k where it ties with k - 1 others, else 0."""
+    ties = scores >= scores.max(1, keepdims=True) - TIE
     return np.asarray(np.where(np.diag(ties), 1.0 / ties.sum(1), 0.0))
 
 

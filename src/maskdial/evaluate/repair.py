@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from maskdial.evaluate.infill import TIE
 from maskdial.evaluate.items import Items, Passage, uniform
 from maskdial.evaluate.likelihood import NOTHING_HIDDEN, Found, record
 from maskdial.evaluate.phrasing import Phrasing, Run
@@ -65,8 +66,7 @@ def repair(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:
     if not cases:
         return not_applicable("held-out text has no passages with words enough to damage")
     scores = score(scorer, phrasing, items, cases)
-    best = scores.max(1, keepdims=True)
-    ties = scores >= best - 1e-9
+    ties = scores >= scores.max(1, keepdims=True) - TIE
     points = np.where(ties[:, 0], 1.0 / ties.sum(1), 0.0)
     records = [
         record(items, c.passage, right=round(float(x), 3), chosen="clean" if k == 0 else DAMAGES[k - 1], version=items.text(c.text(k)))
@@ -149,9 +149,9 @@ def score(scorer: Scorer, phrasing: Phrasing, items: Items, cases: Sequence[Vers
 
 
 def gain(scorer: Scorer, items: Items, samples: Samples) -> Float64[np.ndarray, " n"]:
-    """Sum of log p(token | context) - log p(token) over each sample's scored tokens, in nats."""
+    """Sum of log p(token | context) - log p(token), both among body tokens, over each sample's scored tokens, in nats."""
     plain = items.unigram[samples.target[samples.target != SILENT]]
-    return np.bincount(rows_of_scored(samples), scorer.token_log_probs(samples) - plain, len(samples))
+    return np.bincount(rows_of_scored(samples), scorer.token_log_probs(samples, among_body=True) - plain, len(samples))
 
 
 def _in_place(

@@ -68,14 +68,18 @@ class Scorer:
             place = np.repeat(begin[which] - (np.cumsum(count[which]) - count[which]), count[which]) + np.arange(count[which].sum())
             yield place, hidden_ND, batch[f"target:{name}"][wanted].long()
 
-    def token_log_probs(self, samples: Samples) -> Float32[np.ndarray, " k"]:
-        """Log-probability (nats) of each scored position's target, in the table's order, over the whole vocabulary."""
+    def token_log_probs(self, samples: Samples, among_body: bool = False) -> Float32[np.ndarray, " k"]:
+        """Log-probability (nats) of each scored position's target, in the table's order, over the whole vocabulary.
+
+        `among_body`: given that it is a body token (an answer's sentinels and ends take no share).
+        """
         made = np.zeros(int((samples.target != SILENT).sum()), dtype=np.float32)
         with self.quiet():
             for place, hidden_ND, target_N in self.scored(samples):
                 for a in range(0, len(place), CHUNK):
                     logits = self.model.logits(hidden_ND[a : a + CHUNK]).float()
-                    right = logits.gather(1, target_N[a : a + CHUNK, None])[:, 0] - torch.logsumexp(logits, dim=1)
+                    every = logits[:, self.body] if among_body else logits
+                    right = logits.gather(1, target_N[a : a + CHUNK, None])[:, 0] - torch.logsumexp(every, dim=1)
                     made[place[a : a + CHUNK]] = right.cpu().numpy()
         return made
 

@@ -95,7 +95,7 @@ class Project(Function):
 def rotate_(x: Tensor, turn: Tensor) -> None:
     """Multiply pairs [B, S, P, H, K] by e^(i · angle) in place; low precisions turn in float32."""
     wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(wide.view(*wide.shape[:-1], -1, 2))
     if wide is x:
         pairs.mul_(turn)
     else:

@@ -56,7 +56,7 @@ class Rotary(nn.Module):
 
 def half_split(w: Tensor, heads: int) -> Tensor:
     """Rows of a q or k matrix [H · K, D] from our order (pairs 2j, 2j + 1) to the published one (j, j + K/2)."""
-    return w.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+    return w.reshape(heads, -1, 2, w.shape[-1]).transpose(1, 2).flatten(0, 2)
 
 
 class Relative(nn.Module):

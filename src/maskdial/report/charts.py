@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from maskdial.report.folder import Folder, Json, slug
 from maskdial.report.numbers import NONE, duration, finite, interval, listed, measured, short, three
-from maskdial.report.probes import Probe, answers, better
+from maskdial.report.probes import Probe, answers, better, by_seed
 from maskdial.report.svg import DATA, INK, MUTED, PAPER, SECOND, canvas, themed
-from maskdial.report.verdict import leaders, ranked
+from maskdial.report.verdict import ranked, starred
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,7 +101,15 @@ def curve_table(result: Json) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
          three(p.get("loss")), three(p.get("held_out")))
         for p in points
     ]  # fmt: skip
-    return ("step", "text tokens", "scored tokens", "FLOPs", "time", "training loss", "held-out loss"), rows
+    header = ("step", "text tokens", "scored tokens", "FLOPs", "time", "training loss", "held-out loss")
+    if held_out(result):
+        return header, rows
+    return header[:-1], [row[:-1] for row in rows]
+
+
+def held_out(result: Json) -> bool:
+    """Whether a curve has held-out losses."""
+    return any(finite(p.get("held_out")) for p in result.get("curve", []))
 
 
 def _round(value: float) -> str:
@@ -120,12 +128,12 @@ def dots(folder: Folder, asked: Probe) -> Chart | None:
     found, order = answers(folder, asked.name), ranked(folder, asked.name)
     if not order:
         return None
-    best, names = leaders(folder, asked.name) if len(order) > 1 else [], [_clip(name) for name in order]
+    best, names = starred(folder, asked.name), [_clip(name) for name in order]
     left, height = 14 + 6.7 * max(len(name) for name in names), 62 + 25 * len(order)
     arrow = "lower is better" if better(folder, asked.name) == "lower" else "higher is better"
     with canvas(370, height, left, 62, 18, 44) as (figure, axes):
         for row, name in enumerate(order):
-            _dot(axes, row, found[name], name in best, folder.objectives[name].get("by_seed", {}).get(asked.name, []))
+            _dot(axes, row, found[name], name in best, [value for _, value in by_seed(folder, name, asked.name)])
         _baseline(axes, [f["baseline"] for f in found.values() if finite(f.get("baseline"))])
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_yticks(range(len(order)), names, color=INK)
@@ -187,7 +195,7 @@ def _listed(found: dict[str, Json], order: list[str], best: list[str]) -> str:
 def _dot_table(found: dict[str, Json], order: list[str], best: list[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows: list[tuple[str, ...]] = [
         (name + (" ★" if name in best else ""), measured(f["value"]), interval(f.get("low"), f.get("high"), f["value"]) or NONE,
-         measured(f.get("baseline"), f["value"]), short(f.get("n")))
+         measured(f.get("baseline")), short(f.get("n")))
         for name, f in ((name, found[name]) for name in order)
     ]  # fmt: skip
     return ("objective", "value", "95 % interval", "baseline", "items"), rows
@@ -199,26 +207,47 @@ def tradeoff(folder: Folder) -> Chart | None:
     if not points:
         return None
     points.sort(key=lambda p: (p[1], p[2], p[0]))
+    width, height = max(max(p[1] for p in points), 1.0) * 1.12, max(p[2] for p in points) * 1.18
     with canvas(400, 270, 50, 20, 16, 44) as (figure, axes):
         axes.plot([p[1] for p in points], [p[2] for p in points], linewidth=0, marker="o", markersize=8, color=DATA)
-        most = max(max(p[1] for p in points), 1.0)
-        axes.set_xlim(0, most * 1.12)
-        axes.set_ylim(0, max(p[2] for p in points) * 1.18)
-        for name, x, y, side in _labels(points, most):
-            axes.annotate(
-                _clip(name), (x, y), (side * 8, 0), textcoords="offset points", ha="left" if side > 0 else "right", va="center", color=INK
-            )
+        axes.set_xlim(0, width)
+        axes.set_ylim(0, height)
+        for label, x, y, dx, dy in _labels(points, 330 / width, 210 / height):
+            axes.annotate(label, (x, y), (dx, dy), textcoords="offset points", ha="left" if dx > 0 else "right", va="center", color=INK)
         axes.set_xlabel("tokens scored for each token of text")
         axes.set_ylabel("tokens in sight of a scored position")
         title = "How much is asked, and how much may be seen"
         said = "; ".join(f"{name}: {three(x)} scored for each token of text, each seeing {three(y)}" for name, x, y in points)
         svg = themed(figure, "tradeoff", title, said + ".")
-    return Chart(
-        "tradeoff",
-        svg,
-        ("objective", "scored for each token of text", "tokens in sight, mean"),
-        [(n, three(x), three(y)) for n, x, y in points],
-    )
+    rows: list[tuple[str, ...]] = [(name, three(x), three(y)) for name, x, y in points]
+    return Chart("tradeoff", svg, ("objective", "scored for each token of text", "tokens in sight, mean"), rows)
+
+
+def _labels(points: list[tuple[str, float, float]], across: float, up: float) -> list[tuple[str, float, float, float, float]]:
+    """(label, x, y, dx, dy): one label for points that coincide, each beside its point where no other label or point is.
+
+    `across` and `up` are pixels for a unit of either axis; a label that finds no free place takes the last one tried.
+    """
+    together: dict[tuple[float, float], list[str]] = {}
+    for name, x, y in points:
+        together.setdefault((x, y), []).append(name)
+    taken = [(x * across - 5, y * up - 5, x * across + 5, y * up + 5) for x, y in together]
+    made: list[tuple[str, float, float, float, float]] = []
+    for (x, y), names in together.items():
+        label = _clip(names[0]) + (f" +{len(names) - 1}" if len(names) > 1 else "")
+        size = 6.4 * len(label)
+        for dx, dy in ((8, 0), (-8, 0), (8, 12), (8, -12), (-8, 12), (-8, -12)):
+            left, middle = x * across + (dx if dx > 0 else dx - size), y * up + dy
+            box = (left, middle - 6, left + size, middle + 6)
+            if left > 0 and box[2] < 335 and not any(_overlap(box, other) for other in taken):
+                break
+        taken.append(box)
+        made.append((label, x, y, dx, dy))
+    return made
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def place(view: Json) -> tuple[float, float] | None:
@@ -227,13 +256,3 @@ def place(view: Json) -> tuple[float, float] | None:
     tokens = stats.get("tokens")
     seen = stats.get("mean_context_scored")
     return (stats.get("scored", 0) / tokens, float(seen)) if finite(tokens) and tokens and finite(seen) else None
-
-
-def _labels(points: list[tuple[str, float, float]], most: float) -> list[tuple[str, float, float, int]]:
-    """A side for each label: to the left near the right edge, and away from a neighbour at the same height."""
-    placed: list[tuple[str, float, float, int]] = []
-    tallest = max(p[2] for p in points)
-    for i, (name, x, y) in enumerate(points):
-        crowded = any(0 < q[1] - x < 0.3 * most and abs(q[2] - y) < 0.06 * tallest for q in points[i + 1 :])
-        placed.append((name, x, y, -1 if (x > 0.8 * most or crowded) and x > 0.15 * most else 1))
-    return placed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from maskdial.report.folder import Folder, Json
-from maskdial.report.numbers import NONE, duration, finite, interval, listed, measured, ordinal, short, three
+from maskdial.report.numbers import duration, finite, interval, listed, measured, ordinal, short, three
 from maskdial.report.probes import answers, asked
 from maskdial.report.verdict import past_baseline, place, ranked, ties
 
@@ -29,7 +29,7 @@ def behaviour(name: str, folder: Folder) -> list[Json]:
 def _told(name: str, probe: str, found: Json, folder: Folder) -> str:
     value, bounds = measured(found["value"]), interval(found.get("low"), found.get("high"), found["value"])
     shown = f"{value} ({bounds})" if bounds else value
-    baseline = measured(found.get("baseline"), found["value"]) if finite(found.get("baseline")) else NONE
+    baseline = measured(found.get("baseline"))
     if past_baseline(found) is False:
         return f"no difference found; {shown} includes the baseline, {baseline}."
     if finite(found.get("baseline")) and bounds and past_baseline(found) is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskdial.report import charts, sections, strips
+from maskdial.report.behaviour import behaviour
 from maskdial.report.card_text import markdown
 from maskdial.report.cards import card, check
 from maskdial.report.folder import Folder, Json, read, slug, write
@@ -51,7 +52,7 @@ def render(folder: Folder, cards: dict[str, Json]) -> str:
         "page.html.j2", title=_title(folder), results=folder.results, seeds=folder.seeds, run=folder.run, contents=CONTENTS,
         headline=headline, sentences=[_parts(words) for words in sentences], one_seed=ONE_SEED if folder.seeds == 1 else "",
         glance=sections.glance(folder), fairness=sections.fairness(folder), **_texts(folder), **_trained(folder),
-        probes=_probes(folder), behaviour=sections.behaviour(folder), cards=[(slug(name), made) for name, made in cards.items()],
+        probes=_probes(folder), behaviour=behaviour(folder), cards=[(slug(name), made) for name, made in cards.items()],
         limits=sections.limits(folder), reproduce=sections.reproduce(folder), outputs=_outputs(folder),
     )  # fmt: skip
 
@@ -79,8 +80,15 @@ def _environment() -> Environment:
     # only for what this package writes itself: its style, its script, and drawings that escape what they are given
     made.filters["svg"] = Markup
     made.filters["tight"] = lambda text: str(text).replace(" %", "\u00a0%")
-    made.filters["place"] = lambda path: re.sub(r".*#(/objectives/[^/]*/?)?", "", path) or "all"
+    made.filters["place"] = _place
     return made
+
+
+def _place(path: str) -> str:
+    """Where a measured claim was read, without what is the same on the whole card."""
+    if not path.startswith("results.json"):
+        return path.partition("#")[0]
+    return re.sub(r".*#(/objectives/[^/]*/?)?", "", path) or "all of it"
 
 
 def _title(folder: Folder) -> str:
@@ -125,7 +133,8 @@ def _trained(folder: Folder) -> Json:
                 "all": len(result.get("curve", [])),
             }
         )
-    return {"panels": panels, "across": [(key, short) for key, _, short in charts.ACROSS if ends[key]]}
+    across = [(key, short) for key, _, short in charts.ACROSS if ends[key]]
+    return {"panels": panels, "across": across, "held_out": any(charts.held_out(o) for o in folder.objectives.values())}
 
 
 def _probes(folder: Folder) -> list[Json]:

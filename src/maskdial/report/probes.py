@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maskdial.report.folder import Folder, Json
+from maskdial.report.numbers import finite
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,30 @@ def asked(folder: Folder) -> list[Probe]:
     """The probes in this comparison: known ones in their fixed order, then the rest by name."""
     names = {name for found in folder.objectives.values() for name in found.get("probes", {})}
     known = [p for p in PROBES if p.name in names]
-    return known + [probe(name) for name in sorted(names - KNOWN.keys())]
+    told = folder.results.get("questions", {})
+    return known + [_told(name, told.get(name) or {}) for name in sorted(names - KNOWN.keys())]
+
+
+def _told(name: str, question: Json) -> Probe:
+    """A probe that this version does not know, as the comparison itself describes it."""
+    asks = str(question.get("asks", ""))
+    return replace(probe(name), asks=asks[:1].upper() + asks[1:] + ("." if asks else ""), unit=str(question.get("unit", "")))
 
 
 def answers(folder: Folder, name: str) -> dict[str, Json]:
     """Who answered a probe, and what was measured."""
     found = {o: result.get("probes", {}).get(name) for o, result in folder.finished.items()}
     return {o: p for o, p in found.items() if p and "not_applicable" not in p and p.get("value") is not None}
+
+
+def by_seed(folder: Folder, objective: str, name: str) -> list[tuple[int, float]]:
+    """(seed, value) of a probe for each single seed."""
+    found = folder.objectives[objective].get("by_seed", {})
+    if isinstance(values := found.get(name), list):
+        seeds = folder.objectives[objective].get("seeds") or range(len(values))
+        return [(int(s), v) for s, v in zip(seeds, values, strict=False) if finite(v)]
+    single = [(int(s), (f.get(name) or {}).get("value")) for s, f in found.items() if isinstance(f, dict) and str(s).isdigit()]
+    return [(s, v) for s, v in single if finite(v)]
 
 
 def better(folder: Folder, name: str) -> str:

@@ -10,12 +10,13 @@ from maskdial.report.claims import cited
 from maskdial.report.folder import Folder, Json
 from maskdial.report.numbers import NONE, duration, finite, half_width, interval, listed, measured, short, size, three
 from maskdial.report.probes import answers, asked, better
-from maskdial.report.verdict import between, leaders, past_baseline, ranked
+from maskdial.report.verdict import between, past_baseline, ranked, starred
 
 #: how far from the middle (parameters) or from the budget a run may be and still be called fair
 PARAMETERS, COUNTS, TIME = 0.02, 0.02, 0.10
 #: what a budget of each kind fixes
-FIXED = {"time": "seconds", "tokens": "text_tokens", "flops": "flops"}
+SAME = {"time": "the same time", "tokens": "the same amount of text", "flops": "the same number of FLOPs", "steps": "as many steps"}
+FIXED = {"time": "seconds", "tokens": "text_tokens", "flops": "flops", "steps": "steps"}
 
 
 # --- 1 at a glance ---------------------------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ def _value(folder: Folder, name: str, probe: str, found: Json) -> Json:
     return {
         "probe": probe, "text": measured(value), "half": half_width(found.get("low"), found.get("high"), value), "sort": value,
         "range": interval(found.get("low"), found.get("high"), value), "tint": _tint(folder, probe, value),
-        "star": name in leaders(folder, probe) and len(ranked(folder, probe)) > 1,
+        "star": name in starred(folder, probe),
         "state": _state(found),
     }  # fmt: skip
 
@@ -107,7 +108,8 @@ def fairness(folder: Folder) -> Json:
             for key, _, told in measures
         ]  # fmt: skip
         rows.append({"name": name, "failed": found.get("failed"), "cells": cells})
-    return {"columns": [(label, key == FIXED.get(kind)) for key, label, _ in measures], "rows": rows, "said": _budget_said(folder, kind)}
+    return {"columns": [(label, key == FIXED.get(kind)) for key, label, _ in measures], "rows": rows, "said": _budget_said(folder, kind),
+            "warnings": [str(w) for w in folder.results.get("warnings", [])]}  # fmt: skip
 
 
 def _fair(folder: Folder, found: Json, key: str) -> Json:
@@ -133,9 +135,7 @@ def _fair(folder: Folder, found: Json, key: str) -> Json:
 
 def _budget_said(folder: Folder, kind: str) -> str:
     budget = folder.results.get("budget", {})
-    same = {"time": "the same time", "tokens": "the same amount of text", "flops": "the same number of FLOPs"}.get(
-        kind, "the same budget"
-    )
+    same = SAME.get(kind, "the same budget")
     said = f"Every objective had {same}: {budget.get('text', 'as given')}, for each of {folder.seeds} seeds." if folder.seeds > 1 else (
         f"Every objective had {same}: {budget.get('text', 'as given')}.")  # fmt: skip
     spreads = []
@@ -167,49 +167,18 @@ def _pair(folder: Folder, probe: str, a: str, b: str) -> Json:
     return {"text": sign + measured(found.difference), "range": interval(found.low, found.high, found.difference), "real": found.real}
 
 
-def notes(folder: Folder, probe: str) -> list[tuple[str, str]]:
-    """How an objective was asked where that differs from its training, and who was not asked and why: (names, words)."""
-    grouped: dict[str, list[str]] = {}
+def notes(folder: Folder, probe: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(names, words): how objectives were asked where that needs saying; and who was not asked, and why."""
+    asked_so: dict[str, list[str]] = {}
+    silent: dict[str, list[str]] = {}
     for name, result in folder.finished.items():
         found = result.get("probes", {}).get(probe) or {}
         if found.get("note"):
-            grouped.setdefault(str(found["note"]), []).append(name)
+            asked_so.setdefault(str(found["note"]), []).append(name)
         if "not_applicable" in found:
-            grouped.setdefault(f"not applicable: {found['not_applicable']}", []).append(name)
-    return [(listed(names), words) for words, names in grouped.items()]
-
-
-# --- 6 behaviour -----------------------------------------------------------------------------------------------------
-
-TASKS = {"continue": "Continue", "fill": "Fill the gap", "repair": "Repair"}
-
-
-def behaviour(folder: Folder) -> list[Json]:
-    """The same prompts, every objective's answer, by task; `settings` says how each task was decoded."""
-    found = folder.results.get("behaviour") or {}
-    settings = found.get("settings") or ""
-    tasks = []
-    for task in dict.fromkeys(str(p.get("task", "")) for p in found.get("prompts", [])):
-        prompts = [_prompt(folder, p) for p in found["prompts"] if str(p.get("task", "")) == task]
-        silent = [one for one in prompts[0]["silent"] if all(one in p["silent"] for p in prompts)]
-        for prompt in prompts:  # a reason that holds for all prompts of a task is said once
-            prompt["silent"] = [one for one in prompt["silent"] if one not in silent]
-        decoding = settings.get(task, "") if isinstance(settings, dict) else settings
-        tasks.append({"task": TASKS.get(task, task.capitalize()), "decoding": str(decoding), "prompts": prompts, "silent": silent})
-    return tasks
-
-
-def _prompt(folder: Folder, prompt: Json) -> Json:
-    said: list[tuple[str, str, str]] = []
-    silent: dict[str, list[str]] = {}
-    for name in folder.finished:
-        answer = prompt.get("answers", {}).get(name) or {"not_applicable": "it was not asked"}
-        if "not_applicable" in answer:
-            silent.setdefault(str(answer["not_applicable"]), []).append(name)
-        else:
-            said.append((name, str(answer.get("text", "")).strip(), str(answer.get("note", ""))))
-    return {"text": str(prompt.get("text", "")), "truth": str(prompt.get("truth") or "").strip(), "said": said,
-            "silent": [(listed(names), why) for why, names in silent.items()]}  # fmt: skip
+            silent.setdefault(str(found["not_applicable"]), []).append(name)
+    said, unsaid = ([(listed(names), words) for words, names in one.items()] for one in (asked_so, silent))
+    return said, unsaid
 
 
 # --- 8 limits --------------------------------------------------------------------------------------------------------

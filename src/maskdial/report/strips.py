@@ -194,11 +194,20 @@ def told(name: str, view: Json) -> str:
     )
 
 
+def _why(view: Json, leaks: int) -> str:
+    """Why scored positions see their own answers, where the objective means it so."""
+    kept = sum(token.get("kind") == "same" for stream in view["streams"] for token in stream["tokens"])
+    if leaks and len(view["streams"]) > 1:
+        return ", because the source still shows it"
+    return ", because it was chosen but kept" if leaks and leaks == kept else ""
+
+
 def read_out(view: Json) -> str:
     """The numbers of a view in a sentence."""
     stats = view.get("stats", {})
     leaks = int(stats.get("leaks", 0))
     own = {0: "None can see its own answer", 1: "1 can see its own answer"}.get(leaks, f"{leaks} can see their own answer")
+    own += _why(view, leaks)
     said = f"{stats.get('tokens', 0)} tokens of text, {stats.get('scored', 0)} scored"
     seen = f", each seeing {three(stats['mean_context_scored'])} positions on average" if stats.get("mean_context_scored") else ""
     return f"{said}{seen}. {own}."

@@ -10,7 +10,7 @@ from typing import Any
 from maskdial.report.charts import ACROSS, place
 from maskdial.report.folder import Folder, Json, slug
 from maskdial.report.numbers import finite
-from maskdial.report.probes import answers, asked, better
+from maskdial.report.probes import answers, asked, better, by_seed
 from maskdial.report.verdict import differences, ranked
 
 COLUMNS = ("run", "kind", "objective", "name", "seed", "value", "low", "high", "baseline", "better", "n", "note")
@@ -57,9 +57,7 @@ def _probes(folder: Folder, name: str) -> list[Json]:
             continue
         kept = {key: found.get(key, "") for key in ("value", "low", "high", "baseline", "better", "n", "note")}
         rows.append({"kind": "probe", "name": probe.name} | kept)
-        by_seed = result.get("by_seed", {}).get(probe.name, [])
-        seeds = result.get("seeds", list(range(len(by_seed))))
-        rows += [{"kind": "probe by seed", "name": probe.name, "seed": s, "value": v} for s, v in zip(seeds, by_seed, strict=False)]
+        rows += [{"kind": "probe by seed", "name": probe.name, "seed": s, "value": v} for s, v in by_seed(folder, name, probe.name)]
     return rows
 
 

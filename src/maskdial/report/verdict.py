@@ -65,6 +65,15 @@ def leaders(folder: Folder, name: str) -> list[str]:
     return [o for o in order if o == order[0] or not differ(folder, name, order[0], o)]
 
 
+def starred(folder: Folder, name: str) -> list[str]:
+    """Who gets the star: the leaders, if there was anyone to lead and the best is clearly past its baseline."""
+    order = ranked(folder, name)
+    if len(order) < 2:
+        return []
+    best = answers(folder, name)[order[0]]
+    return leaders(folder, name) if past_baseline(best) or not finite(best.get("baseline")) else []
+
+
 def ties(folder: Folder, name: str, objective: str) -> list[str]:
     """Who can't be told from an objective on a probe."""
     return [o for o in ranked(folder, name) if o != objective and not differ(folder, name, o, objective)]
@@ -110,7 +119,7 @@ def sentence(folder: Folder, name: str) -> str:
 def _order(folder: Folder, name: str, order: list[str]) -> str:
     top = undecided_top(folder, name)
     if top == 1:
-        return f"{order[0]} is ahead of {order[1]} beyond doubt." if len(order) == 2 else f"{order[0]} is first beyond doubt."
+        return f"{order[0]} is ahead of {order[1]}." if len(order) == 2 else f"{order[0]} comes first."
     if top == 2 and len(order) > 2:
         return f"{order[0]} and {order[1]} can't be told apart."
     if top == len(order):
@@ -164,12 +173,14 @@ def _won(folder: Folder, asked_probe: Probe) -> bool:
 def _headline(folder: Folder, led: list[tuple[Probe, list[str]]]) -> str:
     if not led:
         return "No difference between the objectives is clear at this budget."
+    asked_all = sum(len(ranked(folder, p.name)) > 1 for p in asked(folder)) == len(led)
+    where = "at every probe here" if asked_all else "wherever a baseline was clearly passed"
     everywhere = [o for o in folder.finished if all(o in best for _, best in led)]
     alone = [o for o in everywhere if all(best == [o] for _, best in led)]
     if alone and len(led) > 1:
-        return f"{alone[0]} is best at every probe here that two or more objectives can answer."
+        return f"{alone[0]} is best {where}."
     if everywhere and len(led) > 1:
-        return f"{listed(everywhere)} {'is' if len(everywhere) == 1 else 'are'} best, or tied for best, at every probe here."
+        return f"{listed(everywhere)} {'is' if len(everywhere) == 1 else 'are'} best, or tied for best, {where}."
     return "No objective is best at everything." if len(led) > 1 else "One probe tells the objectives apart."
 
 
@@ -195,7 +206,7 @@ def _value(name: str, asked_probe: Probe, found: Json, several: bool) -> Words:
         f" {asked_probe.unit}".rstrip(),
     ]
     if finite(found.get("baseline")):
-        words += ["; baseline ", Number(measured(found["baseline"], found["value"]), pointer(*at, "baseline"))]
+        words += ["; baseline ", Number(measured(found["baseline"]), pointer(*at, "baseline"))]
     return words
 
 
@@ -208,9 +219,13 @@ def _reservations(folder: Folder) -> list[Words]:
             "Of all ", Number(str(pairs), "count:differences"), " differences between two objectives, ",
             Number(str(real), "count:real"), f" {'excludes' if real == 1 else 'exclude'} zero after Holm correction.",
         ])  # fmt: skip
-    level = [(o, p.label) for p in asked(folder) for o, f in answers(folder, p.name).items() if past_baseline(f) is False]
+    level: dict[str, list[str]] = {}
+    for p in asked(folder):
+        for o, f in answers(folder, p.name).items():
+            if past_baseline(f) is False:
+                level.setdefault(o, []).append(p.label.lower())
     if level:
-        said.append([f"No difference from the baseline was found for {listed([f'{o} on {label.lower()}' for o, label in level])}."])
+        said.append([f"No difference from the baseline was found for {'; '.join(f'{o} on {listed(on)}' for o, on in level.items())}."])
     failed = {o: str(found["failed"]) for o, found in folder.objectives.items() if found.get("failed")}
     said += [[f"{o} did not finish ({why})."] for o, why in failed.items()]
     return said

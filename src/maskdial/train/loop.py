@@ -105,6 +105,7 @@ class Loop:
         with ExitStack() as stack:
             signals = stack.enter_context(Signals())
             bar: Any = None
+            self.feed.batches(self.state.samples, self.config.rows)  # compiles the objective's kernels, off the clock
             while self.total is None or self.state.step < self.total:
                 self._step()
                 self._calibrate()

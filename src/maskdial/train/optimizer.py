@@ -10,7 +10,6 @@ Suffixes: L parameters of one shape, R rows, C columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -142,15 +141,23 @@ class Optimizer:
 
 
 def orthogonalize(x_LRC: Tensor, steps: int) -> Tensor:
-    """The nearest semi-orthogonal matrices, roughly (Muon): x → a x + (b A + c A²) x with A = x xᵀ, `steps` times."""
+    """The nearest semi-orthogonal matrices, roughly (Muon): x → (a + b A + c A²) x with A = x xᵀ, `steps` times.
+
+    The factors are polynomials of the first A, so they are multiplied among themselves (small square matrices) and meet
+    x once: half the work for matrices two and more times as wide as high, equal to 1e-5 in float32.
+    """
     a, b, c = QUINTIC
     tall = x_LRC.shape[1] > x_LRC.shape[2]
     x = x_LRC.mT if tall else x_LRC
     x = x / (torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(steps):
-        gram = torch.bmm(x, x.mT)
-        inner = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.baddbmm(x, inner, x, beta=a)
+    gram, whole = torch.bmm(x, x.mT), None
+    for number in range(steps):
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
+        whole = factor if whole is None else torch.bmm(factor, whole)
+        if number < steps - 1:
+            gram = torch.bmm(factor, torch.bmm(gram, factor))
+    x = x if whole is None else torch.bmm(whole, x)
     return x.mT if tall else x
 
 
@@ -162,7 +169,3 @@ def schedule(step: int, total: int | None, settings: OptimizerSettings) -> float
         down = (total - step) / max(1.0, settings.cooldown * total)
     return max(0.0, min(1.0, up, down))
 
-
-def as_json(optimizer: Optimizer) -> dict[str, Any]:
-    """What an optimizer's state holds beside arrays."""
-    return {"steps": optimizer.steps}

@@ -10,17 +10,22 @@ Suffixes: B rows, Q questions' positions, K keys' positions, H heads, D width of
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import scaled_dot_product_attention
 
 Form = Literal["none", "causal", "dense"]
 
 #: Any further rule: (row [B, 1, 1], q [1, Q, 1], k [1, 1, K]) index tensors → bool, broadcastable to [B, Q, K].
 Predicate = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+#: Numbers of scores that are worked on at a time where a bias is learnt: they stay in a CPU's cache.
+SCORES = 1 << 18
 
 
 class Visible:
@@ -95,9 +100,7 @@ class Visible:
         `places` (relative positions; it may want a gradient) is added to the scores, [B or 1, H, Q, K].
         """
         if places_BHQK is not None:
-            # SDPA has no fast backward for a bias that is learnt
-            scores = torch.matmul(q_BHQD * q_BHQD.shape[-1] ** -0.5, k_BHKD.transpose(-1, -2)) + places_BHQK
-            out = torch.matmul(torch.softmax(scores, dim=-1, dtype=torch.float32).to(v_BHKD.dtype), v_BHKD)
+            out: Tensor = BiasedAttention.apply(q_BHQD, k_BHKD, v_BHKD, places_BHQK)  # type: ignore[no-untyped-call]
         elif self.form == "dense":
             out = scaled_dot_product_attention(q_BHQD, k_BHKD, v_BHKD, attn_mask=self.bias(q_BHQD.dtype))
         else:
@@ -147,3 +150,57 @@ def _form(order_BS: Tensor, segment_BS: Tensor) -> Form:
     equal, rising = one & real.all() & (step == 0).all(), one & ((step > 0) | ~after).all()
     equal_, rising_ = torch.stack([equal, rising]).tolist()  # one wait for the device
     return "none" if equal_ else "causal" if rising_ else "dense"
+
+
+class BiasedAttention(Function):
+    """softmax(q·k / √D + bias) · v where the bias wants a gradient, for which SDPA has no fast way; some rows at a time.
+
+    q [B, H, Q, D], k and v [B, H, K, D], bias [B or 1, H, Q, K] with -inf where not visible → [B, H, Q, D].
+    """
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        B, H, Q, D = q.shape
+        p = torch.empty(B, H, Q, k.shape[2], dtype=q.dtype, device=q.device)
+        out = torch.empty(B, Q, H, v.shape[3], dtype=q.dtype, device=q.device).transpose(1, 2)
+        for rows, near in _pieces(q, k, bias):
+            n = rows.stop - rows.start
+            scores = torch.baddbmm(bias[near].expand(n, -1, -1, -1).flatten(0, 1), _flat(q, rows), _flat(k, rows).mT, alpha=D**-0.5)
+            p[rows] = torch.softmax(scores, -1, dtype=_wide(scores)).view(n, H, Q, -1)
+            out[rows] = torch.bmm(p[rows].flatten(0, 1), _flat(v, rows)).view(n, H, Q, -1)
+        ctx.save_for_backward(q, k, v, p, bias)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, ...]:
+        q, k, v, p, bias = ctx.saved_tensors
+        dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+        dbias = torch.zeros_like(bias)
+        for rows, near in _pieces(q, k, bias):
+            shape, p_rows, d_rows = p[rows].shape, p[rows].flatten(0, 1), _flat(dout, rows)
+            dv[rows] = torch.bmm(p_rows.mT, d_rows).view(*shape[:2], -1, v.shape[3])
+            dp = torch.bmm(d_rows, _flat(v, rows).mT)
+            along = (d_rows * torch.bmm(p_rows, _flat(v, rows))).sum(-1, keepdim=True)  # Σ dp · p, as in FlashAttention
+            ds = dp.sub_(along).mul_(p_rows)
+            dbias[near] += ds.view(shape) if bias.shape[0] > 1 else ds.view(shape).sum(0, keepdim=True)
+            dq[rows] = torch.bmm(ds, _flat(k, rows)).mul_(q.shape[3] ** -0.5).view(*shape[:3], -1)
+            dk[rows] = torch.bmm(ds.mT, _flat(q, rows)).mul_(q.shape[3] ** -0.5).view(*shape[:2], -1, k.shape[3])
+        return dq, dk, dv, dbias
+
+
+def _pieces(q: Tensor, k: Tensor, bias: Tensor) -> Iterator[tuple[slice, slice]]:
+    """(rows of the batch, rows of the bias) a piece."""
+    size = max(1, SCORES // max(1, q.shape[1] * q.shape[2] * k.shape[2])) if q.device.type == "cpu" else len(q)
+    for first in range(0, len(q), size):
+        rows = slice(first, min(first + size, len(q)))
+        yield rows, rows if bias.shape[0] > 1 else slice(0, 1)
+
+
+def _flat(x: Tensor, rows: slice) -> Tensor:
+    """[rows · H, S, D]."""
+    return x[rows].flatten(0, 1)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32

@@ -11,7 +11,7 @@
     button.addEventListener("click", function () { root.dataset.theme = theme() === "dark" ? "light" : "dark"; label(); });
   }
   // charts and tables are folded away on screen; on paper nobody can unfold them
-  window.addEventListener("beforeprint", function () { document.querySelectorAll("#reproduce details, .card details").forEach(function (d) { d.open = true; }); });
+  window.addEventListener("beforeprint", function () { document.querySelectorAll("#reproduce details, .card details, .how").forEach(function (d) { d.open = true; }); });
 
   var table = document.getElementById("glance-table");
   if (!table) { return; }
