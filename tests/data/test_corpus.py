@@ -6,11 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from maskdial.data import Corpus, load, merge, open_or_prepare, prepare, verify
+from maskdial.data import Corpus, load, merge, open_or_prepare, prepare, read, verify
 from maskdial.data import build as building
 from maskdial.data.build import Options, default_vocab_size, prepare_shard
 from maskdial.data.storage import read_manifest
@@ -81,6 +82,13 @@ def test_a_few_documents_leave_something_on_both_sides(tmp_path, count):
         assert held
         assert train
         assert not held & train
+
+
+def test_of_a_few_documents_the_one_of_the_wanted_size_is_held_out(tmp_path):
+    sizes = [4000, 9000, 300, 700]
+    path = write_jsonl(tmp_path / "few.jsonl", [{"text": str(i) * n} for i, n in enumerate(sizes)])
+    c = prepare(str(path), tmp_path / "c", tokenizer="bytes", held_out=0.05, progress="off")
+    assert [c.held_out.num_bytes(i) for i in range(len(c.held_out))] == [700]
 
 
 def test_a_single_document_gives_its_tail(tmp_path):
@@ -340,7 +348,7 @@ def test_options_that_can_t_be(text_file, tmp_path, options, message):
     with pytest.raises(UserError, match=message) as caught:
         prepare(str(text_file), tmp_path / "c", progress="off", **options)
     assert caught.value.exit == 2
-    assert not (tmp_path / "c" / "manifest.json").exists()
+    assert not (tmp_path / "c").exists()
 
 
 def test_an_out_that_is_a_file_or_can_t_be_made(text_file, tmp_path):
@@ -350,3 +358,16 @@ def test_an_out_that_is_a_file_or_can_t_be_made(text_file, tmp_path):
             prepare(str(text_file), out, progress="off")
     with pytest.raises(UserError, match="no prepared corpus"):
         read_manifest(tmp_path)
+
+
+SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
+
+
+@pytest.mark.skipif(not (SHARED / "multilingual.jsonl.gz").is_file(), reason="the larger real text is not on this machine")
+def test_real_text_in_many_languages_comes_back(tmp_path):
+    records = [d for n, d in enumerate(read(str(SHARED / "multilingual.jsonl.gz"))) if n % 10 == 0]
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": d.text, "label": d.label} for d in records])
+    c = prepare(str(path), tmp_path / "c", vocab_size=512, held_out=0, progress="off")
+    assert [c.train.text(i) for i in range(len(c.train))] == [d.text for d in records]
+    assert [c.train.label(i) for i in range(len(c.train))] == [d.label for d in records]
+    assert all(c.train.columns(i)[0].sum() >= c.train.columns(i)[1].sum() >= 1 for i in range(len(c.train)))

@@ -16,7 +16,8 @@ from maskdial.train import load
 
 SMALL = {"model.d": 32, "model.layers": 2, "model.heads": 2, "model.ffn": 64, "length": 64, "rows": 4, "threads": 1}
 CHOSEN = ["gpt,t5", "bart:permute=false,name=plain-bart", "bert"]
-WORDS = "the list of items is sorted and returned when a key value pair exists in this map or set so that it can be read".split()
+TEXT = "the list of items is sorted and returned when a key value pair exists in this map or set so that it can be read"
+WORDS = TEXT.split(" ")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def test_a_finished_comparison_is_taken_up_again(
 
 
 def test_other_settings_are_refused(finished: tuple[Path, dict[str, Any]], corpus: Any, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="other settings.*budget") as error:
+    with pytest.raises(UserError, match=r"other settings.*budget") as error:
         compare(["gpt"], data=corpus, budget="7steps", out=finished[0], progress="off", **SMALL)
     assert error.value.exit == 4
     (tmp_path / "mine.txt").write_text("precious")

@@ -166,10 +166,14 @@ def test_budget_to_steps() -> None:
     assert budget("7steps").steps(512, 1.0) == 7
     timed = budget("10s")
     assert timed.steps(512, 1.0) is None
-    assert not timed.due(1, 1.0)
-    assert timed.due(20, 0.1)
-    assert timed.due(2, 2.5)
-    assert timed.freeze(20, 1.0, [9.0] * 3 + [0.05] * 17) == 200
+    assert not timed.due(1, 9.0)
+    assert not timed.due(30, 3.9)
+    assert timed.due(30, 4.0)
+    assert timed.due(30, 2.0, cooldown=0.75)
+    assert not timed.due(19, 1.0, cooldown=1.0)
+    assert timed.due(20, 1.0, cooldown=1.0)
+    assert timed.freeze(20, 4.0, [9.0] + [0.03] * 19) == 220
+    assert timed.freeze(20, 11.0, [0.5] * 20) == 20
 
 
 def test_config_is_strict_and_helpful() -> None:

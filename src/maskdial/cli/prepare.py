@@ -29,7 +29,8 @@ def prepare(
     """Turn text into a corpus folder: tokens, words and sentences, with a tokenizer and digests of everything.
 
     .txt and .md (a blank line ends a document), .jsonl, .csv and .parquet, each also .gz and .zst. The same text and options
-    always give the same bytes; a command that was stopped is simply run again.
+    always give the same bytes; a command that was stopped is simply run again. With --shard I/N, N machines each make one
+    shard of the same folder, and `maskdial prepare --merge --out DIR` joins them.
 
     Examples:
 
@@ -37,7 +38,7 @@ def prepare(
 
       maskdial prepare books/*.txt notes.jsonl --out corpus --vocab-size 8192
 
-      maskdial prepare big/ --out corpus --shard 1/4   (… 4/4, then: maskdial prepare --merge --out corpus)
+      maskdial prepare books/ --out corpus --shard 1/4
     """
     from maskdial.data import merge as join
     from maskdial.data.build import Options, prepare_shard

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def encode_shard(inputs: Inputs, options: Options, split: Split, tokenizer: Toke
             if place % of != number:
                 continue
             for part, piece in split.parts(document):
-                c = tokenizer.encode_columns(piece.text)
+                c = tokenizer.encode_columns(piece.text, spans=False)
                 spelled += tokenizer.spelled(piece.text)
                 if len(c.ids):
                     (kept if part == "train" else held).add(Encoded(c.ids, c.word, c.sentence, len(piece.text.encode()),
@@ -132,6 +132,8 @@ def _workspace(out: Path, number: int) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # nothing was made: leave no empty folder either
+                out.rmdir()
     finally:
         os.close(held)
 

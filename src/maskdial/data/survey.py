@@ -78,15 +78,18 @@ def text_hash(text: str) -> int:
 
 @dataclass
 class Split:
-    """Which documents are held out: those whose hash is below `threshold`, or, when all texts are one, its last part."""
+    """Which documents are held out: those whose hash is below `threshold`, else the one text whose hash is `chosen` (when
+    chance left none), else, when all texts are one, its last part."""
 
     threshold: int = 0
+    chosen: int = -1
     tail: float = 0.0
 
     def parts(self, document: Document) -> list[tuple[str, Document]]:
         """(part, document), two of them when the document itself is cut."""
         if not self.tail:
-            return [("held_out" if text_hash(document.text) < self.threshold else "train", document)]
+            number = text_hash(document.text)
+            return [("held_out" if number < self.threshold or number == self.chosen else "train", document)]
         text = document.text
         cut = round(len(text) * (1 - self.tail))
         cut = next((i for i in range(cut, len(text)) if text[i].isspace()), cut)
@@ -124,36 +127,50 @@ class _Sample:
                 self._bytes = sum(len(t) for _, t in self.kept)
 
 
+class _Chance:
+    """Watches the hashes go by and settles the split: something must end on both sides, which chance alone does not
+    promise for a handful of texts."""
+
+    def __init__(self, held_out: float) -> None:
+        self._share, self._threshold = held_out, int(held_out * _SPACE)
+        self._least, self._most = _SPACE, -1
+        self._sizes: dict[int, int] = {}
+
+    def add(self, number: int, size: int) -> None:
+        self._least, self._most = min(self._least, number), max(self._most, number)
+        if self._least >= self._threshold:  # none held out so far: remember what could be
+            self._sizes[number] = size
+        else:
+            self._sizes.clear()
+
+    def split(self, total: int) -> Split:
+        if self._share <= 0:
+            return Split()
+        if self._least == self._most:
+            return Split(tail=self._share)
+        if self._least >= self._threshold:
+            wanted = self._share * total
+            return Split(chosen=min(self._sizes, key=lambda n: (abs(self._sizes[n] - wanted), n)))
+        return Split(threshold=min(self._threshold, self._most))  # the largest hash stays in training
+
+
 def survey(inputs: Inputs, held_out: float, text_column: str, errors: Errors, sample: bool, progress: Mode = "off") -> Survey:
     """Read everything once. `UserError` when no document is left."""
     reader, found, kept = Reader(text_column, errors), Survey(), _Sample(SAMPLE_BYTES if sample else 0)
-    least, second, most = _SPACE, _SPACE, -1
+    chance = _Chance(held_out)
     with Progress("read", None, "documents", progress) as shown:
         for document in inputs.documents(reader):
             number = text_hash(document.text)
-            if number < least:
-                least, second = number, least
-            elif least < number < second:
-                second = number
-            most = max(most, number)
+            size = len(document.text.encode())
+            chance.add(number, size)
             found.documents += 1
-            found.text_bytes += len(document.text.encode())
+            found.text_bytes += size
             kept.add(number, document.text)
             shown.update()
     found.tally = reader.tally
     if not found.documents:
         counted = ", ".join(f"{n} {what}" for what, n in reader.tally.to_json().items() if n) or "none found"
         raise UserError(f"no document is left: {counted}", hint="give text that is not blank", code="data.empty")
-    found.split = _split(held_out, least, second, most)
+    found.split = chance.split(found.text_bytes)
     found.sample = [part.text for _, text in kept.kept for name, part in found.split.parts(Document(text)) if name == "train"]
     return found
-
-
-def _split(held_out: float, least: int, second: int, most: int) -> Split:
-    """A threshold that leaves something on both sides, which chance does not promise for a handful of texts."""
-    if held_out <= 0:
-        return Split()
-    if least == most:
-        return Split(tail=held_out)
-    wanted = min(int(held_out * _SPACE), most)  # below `most`, so that the largest hash stays in training
-    return Split(threshold=max(wanted, least + 1, 1) if wanted <= least else wanted)

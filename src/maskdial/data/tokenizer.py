@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import tokenizers
 
 FILE, NOTES = "tokenizer.json", "maskdial.json"
+#: Characters around a piece of a huge text that decide where its words and sentences start.
+CONTEXT = 2048
 #: How a tokenizer marks words and sentences; recorded in a corpus's manifest.
 RULES: dict[str, tuple[Callable[[str], segmentation.Starts], Callable[[str], segmentation.Starts]]] = {
     "unicode/sentencex": (segmentation.word_starts, segmentation.sentence_starts),
@@ -114,24 +116,33 @@ class Tokenizer:
         (left, where), (right, there) = self._encode_piece(text[:cut]), self._encode_piece(text[cut:])
         return np.concatenate([left, right]), np.concatenate([where, there + np.int32(cut)])
 
-    def _pieces(self, text: str) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    def _pieces(self, text: str) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
+        """(first character, ids, spans within the piece) of bounded pieces of a text."""
         for first, piece in pieces(text, LIMIT, len(text) > LIMIT and self._drop_space):
-            ids, spans = self._encode_piece(piece)
-            yield ids, spans + np.int32(first)
+            yield first, *self._encode_piece(piece)
 
     def encode(self, text: str) -> list[int]:
         """Body ids: no special token is added, and none comes from the text, even where it spells one."""
-        return [int(id) for ids, _ in self._pieces(text) for id in ids]
+        return [id for _, ids, _ in self._pieces(text) for id in ids.tolist()]
 
-    def encode_columns(self, text: str) -> Columns:
-        """Body ids with what a corpus stores beside them; the first token starts a word and a sentence."""
-        parts = list(self._pieces(text))
-        ids = np.concatenate([p for p, _ in parts]) if parts else np.zeros(0, dtype=np.int32)
-        spans = np.concatenate([s for _, s in parts]) if parts else np.zeros((0, 2), dtype=np.int32)
-        words, sentences = (rule(text) for rule in RULES[self.rule])
-        word, sentence = segmentation.holders(words, spans), segmentation.holders(sentences, spans)
-        word[:1] = sentence[:1] = 1
-        return Columns(ids, word, sentence, spans)
+    def encode_columns(self, text: str, spans: bool = True) -> Columns:
+        """Body ids with what a corpus stores beside them; the first token starts a word and a sentence.
+
+        Without `spans` that column is empty, which saves most of the memory that a huge text takes.
+        """
+        made: list[Columns] = []
+        for first, ids, where in self._pieces(text):
+            begin = max(0, first - CONTEXT)
+            around = text[begin : first + LIMIT + CONTEXT]
+            words, sentences = (rule(around) + (begin - first) for rule in RULES[self.rule])
+            word, sentence = (segmentation.holders(starts[starts >= 0], where) for starts in (words, sentences))
+            made.append(Columns(ids, word, sentence, where + np.int32(first) if spans else where[:0]))
+        if not made:
+            none = np.zeros(0, dtype=np.uint8)
+            return Columns(none.astype(np.int32), none, none, np.zeros((0, 2), dtype=np.int32))
+        columns = made[0] if len(made) == 1 else Columns(*(np.concatenate(c) for c in zip(*made, strict=True)))
+        columns.word[:1] = columns.sentence[:1] = 1
+        return columns
 
     def spelled(self, text: str) -> int:
         """How many places of the text spell a special token."""

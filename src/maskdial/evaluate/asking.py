@@ -11,7 +11,7 @@ import numpy as np
 
 from maskdial.data.tokenizer import Tokenizer
 from maskdial.errors import UserError
-from maskdial.evaluate.generate import IN_PLACE_NOTE, Decoding, Ids, cannot, continue_, fill, rewrite
+from maskdial.evaluate.generate import IN_PLACE_NOTE, SHORT_NOTE, Decoding, Ids, cannot, continue_, fill, rewrite
 from maskdial.evaluate.phrasing import Phrasing, Run
 from maskdial.evaluate.scoring import Scorer
 
@@ -59,7 +59,8 @@ def ask(run: Any, prompt: str, hide: Sequence[int] | None = None, task: str | No
         return _fill(scorer, phrasing, tokenizer, ids, gaps, how)
     if chosen == "continue":
         said = continue_(scorer, phrasing, [ids], how)[0]
-        return Answer("continue", tokenizer.decode(said.tolist()), note=IN_PLACE_NOTE if phrasing.in_place else "")
+        note = IN_PLACE_NOTE if phrasing.in_place else SHORT_NOTE if phrasing.spans else ""
+        return Answer("continue", tokenizer.decode(said.tolist()), note=note)
     said = rewrite(scorer, phrasing, [ids], Decoding(most=len(ids) + 8))[0]
     return Answer("repair", tokenizer.decode(said.tolist()))
 

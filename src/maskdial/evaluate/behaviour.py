@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from maskdial.evaluate.generate import IN_PLACE_NOTE, Decoding, cannot, continue_, fill, rewrite
+from maskdial.evaluate.generate import IN_PLACE_NOTE, SHORT_NOTE, Decoding, cannot, continue_, fill, rewrite
 from maskdial.evaluate.infill import gap
 from maskdial.evaluate.items import Items, Passage, shuffled
 from maskdial.evaluate.phrasing import Phrasing
@@ -93,9 +93,15 @@ def answers(scorer: Scorer, phrasing: Phrasing, items: Items, asked: Sequence[Pr
             said = fill(scorer, phrasing, [(p.left, p.right) for p in mine], [_room(phrasing, p) for p in mine], Decoding())
         else:
             said = rewrite(scorer, phrasing, [p.left for p in mine], Decoding(most=REPAIR_LENGTH + 8))
-        note = {"note": IN_PLACE_NOTE} if phrasing.in_place and task != "repair" else {}
-        made |= {p.id: {"text": items.text(s)} | note for p, s in zip(mine, said, strict=True)}
+        made |= {p.id: {"text": items.text(s)} | _remark(phrasing, task) for p, s in zip(mine, said, strict=True)}
     return made
+
+
+def _remark(phrasing: Phrasing, task: str) -> dict[str, str]:
+    """What a reader of the answer should know."""
+    if phrasing.in_place and task != "repair":
+        return {"note": IN_PLACE_NOTE}
+    return {"note": SHORT_NOTE} if phrasing.spans and task == "continue" else {}
 
 
 def _room(phrasing: Phrasing, prompt: Prompt) -> int:

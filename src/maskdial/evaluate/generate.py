@@ -33,6 +33,7 @@ REJOIN = 3
 IN_PLACE_NOTE = (
     "weak by design: a fixed number of [MASK]s is filled in a few rounds, each token guessed independently of the others of its round"
 )
+SHORT_NOTE = "its answers are hidden spans, so it stops where a span of its training would end"
 
 
 @dataclass(frozen=True)

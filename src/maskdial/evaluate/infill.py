@@ -5,8 +5,8 @@ nine times: no candidate is favoured by being frequent. Each objective ranks the
 
     continues (gpt, prefix-lm)  the candidate and all that follows it, given what stands before
     one mark a run (t5, bart)   the answer, given the text with the gap; and that the answer then goes on as it should
-    in place (bert)             pseudo-likelihood: token i of the span given both sides and the span's tokens before i
-                                (Salazar et al. 2020, left to right within the span: Kauf & Ivanova 2023)
+    in place (bert)             pseudo-likelihood (Salazar et al. 2020) of the span and three tokens on each side, every third
+                                of them hidden at a time: about as many as in training, and the span must suit its neighbours
 
 A phrase that is common everywhere scores high in every gap. So each score is set against what the same candidate scores in
 gaps where it does not belong (pointwise mutual information, as Holtzman et al. 2021 §3), cells of wrong pairs only.
@@ -17,16 +17,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int32
 
 from maskdial.evaluate.items import Items, Passage
 from maskdial.evaluate.likelihood import NOTHING_HIDDEN, Found, record
 from maskdial.evaluate.phrasing import Phrasing, Run
-from maskdial.evaluate.scoring import Scorer
+from maskdial.evaluate.scoring import Scorer, rows_of_scored
 from maskdial.evaluate.statistics import Outcome, not_applicable
+from maskdial.sample import SILENT
+
 #: Nats below which two scores are the same: sums of some twenty float32 numbers.
 TIE = 1e-4
 
+Ids = Int32[np.ndarray, " n"]
+Unigram = Float64[np.ndarray, " v"]
 Table = Float64[np.ndarray, "n c"]
 
 
@@ -34,6 +38,8 @@ LENGTH = 48
 SPAN = 5
 CANDIDATES = 10
 ITEMS = 200
+#: In place: tokens around the span that are scored too, and every how many-th is hidden at a time.
+AROUND = STRIDE = 3
 
 
 
@@ -64,7 +70,7 @@ def gap(passage: Passage) -> Run:
     return middle, middle + size
 
 
-def with_span(passage: Passage, other: Passage) -> np.ndarray:
+def with_span(passage: Passage, other: Passage) -> Ids:
     """The passage with another one's span in its gap (equal lengths)."""
     a, b = gap(passage)
     c, d = gap(other)
@@ -77,7 +83,8 @@ def score(scorer: Scorer, phrasing: Phrasing, groups: Sequence[Sequence[Passage]
     texts = [with_span(p, c) for p, c in pairs]
     spans = [gap(p) for p, _ in pairs]
     if phrasing.in_place:
-        return pseudo_likelihood(scorer, phrasing, texts, spans).reshape(-1, CANDIDATES)
+        asked = [(max(0, a - AROUND), min(b + AROUND, len(t))) for (a, b), t in zip(spans, texts, strict=True)]
+        return pseudo_likelihood(scorer, phrasing, texts, asked, STRIDE).reshape(-1, CANDIDATES)
     if phrasing.shows:
         samples = phrasing.ask(texts, [[s] for s in spans], spans, closing=True)
     else:
@@ -85,36 +92,22 @@ def score(scorer: Scorer, phrasing: Phrasing, groups: Sequence[Sequence[Passage]
     return scorer.log_likelihood(samples)[0].reshape(-1, CANDIDATES)
 
 
-def pseudo_likelihood(scorer: Scorer, phrasing: Phrasing, texts: Sequence[np.ndarray], spans: Sequence[Run]) -> Float64[np.ndarray, " n"]:
-    """Sum over each span of log p(token | both sides and the span's earlier tokens), the later ones hidden, in nats.
+def pseudo_likelihood(
+    scorer: Scorer, phrasing: Phrasing, texts: Sequence[Ids], asked: Sequence[Run], stride: int, plain: Unigram | None = None
+) -> Float64[np.ndarray, " n"]:
+    """Sum over each run `asked` of log p(token | the tokens that are not hidden with it), every `stride`-th hidden at a time.
 
-    Texts that read the same so far are asked once: with the whole span hidden, all candidates of a gap share one sample.
+    With `plain` (a unigram's log-probabilities) what is summed is the gain over it, both among body tokens.
     """
     total = np.zeros(len(texts))
-    longest = max(b - a for a, b in spans)
-    for turn in range(longest):
-        asked: dict[tuple[bytes, bytes], tuple[np.ndarray, Run, int]] = {}
-        which, answer = np.full(len(texts), -1), np.zeros(len(texts), dtype=np.int64)
-        for n, (text, (a, b)) in enumerate(zip(texts, spans, strict=True)):
-            if a + turn < b:
-                key = (text[: a + turn].tobytes(), text[b:].tobytes())
-                which[n] = asked.setdefault(key, (text, (a + turn, b), len(asked)))[2]
-                answer[n] = int(text[a + turn])
-        unique = [(text, run) for text, run, _ in asked.values()]
-        samples = phrasing.ask([t for t, _ in unique], [_each(run) for _, run in unique], [(r[0], r[0] + 1) for _, r in unique])
-        users: list[list[int]] = [[] for _ in unique]
-        for n in np.flatnonzero(which >= 0).tolist():
-            users[int(which[n])].append(n)
-        width = max(len(u) for u in users)
-        choices = np.array([[answer[n] for n in u] + [answer[u[0]]] * (width - len(u)) for u in users], dtype=np.int64)
-        found = scorer.log_probs_of(samples, choices)
-        for k, u in enumerate(users):
-            total[u] += found[k, : len(u)]
+    for turn in range(stride):
+        hidden = [[(i, i + 1) for i in range(a + turn, b, stride)] for a, b in asked]
+        samples = phrasing.ask(texts, hidden, asked)
+        values: Float64[np.ndarray, " k"] = scorer.token_log_probs(samples, among_body=plain is not None).astype(np.float64)
+        if plain is not None:
+            values -= plain[samples.target[samples.target != SILENT]]
+        total += np.bincount(rows_of_scored(samples), values, len(texts))
     return total
-
-
-def _each(run: Run) -> list[Run]:
-    return [(i, i + 1) for i in range(*run)]
 
 
 def calibrated(scores: Table) -> Table:
@@ -142,7 +135,7 @@ def credit(scores: Table) -> Float64[np.ndarray, " n"]:
 
 def _note(phrasing: Phrasing) -> str:
     if phrasing.in_place:
-        return "pseudo-likelihood, left to right within the span"
+        return "pseudo-likelihood of the span and three tokens on each side, every third hidden at a time"
     if not phrasing.shows:
         return "scores the candidate and all that follows it, given the left side"
     return "scores the answer" + (" and the sentinel after it" if phrasing.spans else " up to the token after the gap")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from maskdial.evaluate.infill import TIE
+from maskdial.evaluate.infill import TIE, pseudo_likelihood
 from maskdial.evaluate.items import Items, Passage, uniform
 from maskdial.evaluate.likelihood import NOTHING_HIDDEN, Found, record
 from maskdial.evaluate.phrasing import Phrasing, Run
@@ -36,7 +36,7 @@ ITEMS = 120
 DAMAGES = ("swapped", "swapped", "swapped", "dropped", "dropped", "replaced", "replaced", "moved", "moved")
 #: In place, every fourth token is hidden at a time, about as many as in training.
 STRIDE = 4
-#: In place and for whole-text answers, how many tokens after the stretch are scored.
+#: Tokens after the stretch (in place: on each side of it) that are scored too.
 AFTER = 4
 
 Ids = np.ndarray[Any, np.dtype[np.int32]]
@@ -139,7 +139,8 @@ def score(scorer: Scorer, phrasing: Phrasing, items: Items, cases: Sequence[Vers
     texts = [c.text(k) for c in cases for k in range(VERSIONS)]
     runs = [c.run(k) for c in cases for k in range(VERSIONS)]
     if phrasing.in_place:
-        return _in_place(scorer, phrasing, items, texts, runs).reshape(-1, VERSIONS)
+        asked = [(max(0, a - AFTER), min(b + AFTER, len(t))) for (a, b), t in zip(runs, texts, strict=True)]
+        return pseudo_likelihood(scorer, phrasing, texts, asked, STRIDE, items.unigram).reshape(-1, VERSIONS)
     if phrasing.spans:
         asked = runs
     else:
@@ -152,18 +153,6 @@ def gain(scorer: Scorer, items: Items, samples: Samples) -> Float64[np.ndarray, 
     """Sum of log p(token | context) - log p(token), both among body tokens, over each sample's scored tokens, in nats."""
     plain = items.unigram[samples.target[samples.target != SILENT]]
     return np.bincount(rows_of_scored(samples), scorer.token_log_probs(samples, among_body=True) - plain, len(samples))
-
-
-def _in_place(
-    scorer: Scorer, phrasing: Phrasing, items: Items, texts: Sequence[Ids], runs: Sequence[Run]
-) -> Float64[np.ndarray, " n"]:
-    """The same by pseudo-likelihood, of the stretch and a few tokens around it, every fourth token hidden at a time."""
-    asked = [(max(0, a - AFTER), min(b + AFTER, len(t))) for (a, b), t in zip(runs, texts, strict=True)]
-    total = np.zeros(len(texts))
-    for turn in range(STRIDE):
-        hidden = [[(i, i + 1) for i in range(a + turn, b, STRIDE)] for a, b in asked]
-        total += gain(scorer, items, phrasing.ask(texts, hidden, asked))
-    return total
 
 
 def _note(phrasing: Phrasing) -> str:

@@ -101,17 +101,6 @@ class Scorer:
                     sure[place[a : a + CHUNK]] = p.values.cpu().numpy()
         return made, sure
 
-    def log_probs_of(self, samples: Samples, choices: Int64[np.ndarray, "k c"]) -> Float32[np.ndarray, "k c"]:
-        """Log-probability of several answers at each scored position; `choices[k]` are ids."""
-        made = np.zeros(choices.shape, dtype=np.float32)
-        with self.quiet():
-            for place, hidden_ND, _ in self.scored(samples):
-                for a in range(0, len(place), CHUNK):
-                    logits = self.model.logits(hidden_ND[a : a + CHUNK]).float()
-                    wanted = torch.from_numpy(choices[place[a : a + CHUNK]]).to(self.device)
-                    made[place[a : a + CHUNK]] = (logits.gather(1, wanted) - torch.logsumexp(logits, dim=1, keepdim=True)).cpu().numpy()
-        return made
-
     def logits(self, samples: Samples) -> Float32[np.ndarray, "k v"]:
         """All logits at the scored positions, in the table's order: for a few positions only."""
         made: list[tuple[Any, Any]] = []

@@ -21,6 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 #: Draws of the bootstrap. The smallest p a draw can show is 2 / (DRAWS + 1), which must stay below .05 over the number of
 #: differences a comparison tests.
 DRAWS = 10_000
+#: Draws at a time, so that many documents don't take much memory.
+PART = 1_000
 SEED = 20_180
 
 
@@ -77,10 +79,11 @@ def not_applicable(why: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=32)
-def _weights(documents: int) -> NDArray[np.float32]:
+def _weights(documents: int) -> NDArray[np.uint8]:
     """[DRAWS, documents]: how often each document is drawn; the same for every probe with as many documents."""
     rng = np.random.default_rng(SEED)
-    return rng.multinomial(documents, np.full(documents, 1 / documents), size=DRAWS).astype(np.float32)
+    share = np.full(documents, 1 / documents)
+    return np.concatenate([rng.multinomial(documents, share, size=PART).astype(np.uint8) for _ in range(DRAWS // PART)])
 
 
 @lru_cache(maxsize=32)
@@ -92,9 +95,10 @@ def _seed_weights(seeds: int) -> NDArray[np.float32]:
 def resample(outcomes: Sequence[Outcome]) -> Float64[np.ndarray, " draws"]:
     """The value's bootstrap draws. Several outcomes are the same items under several seeds; seeds are drawn as well."""
     names, where = np.unique(outcomes[0].document, return_inverse=True)
-    count, weights = len(names), _weights(len(names)).astype(np.float64)
-    tops = [weights @ np.bincount(where, o.top, count) for o in outcomes]
-    bottoms = [weights @ np.bincount(where, o.bottom, count) for o in outcomes]
+    sums = [np.bincount(where, column, len(names)) for o in outcomes for column in (o.top, o.bottom)]
+    weights, columns = _weights(len(names)), np.stack(sums, axis=1)
+    drawn = np.concatenate([weights[a : a + PART].astype(np.float64) @ columns for a in range(0, DRAWS, PART)])
+    tops, bottoms = list(drawn[:, 0::2].T), list(drawn[:, 1::2].T)
     if len(outcomes) == 1:
         return tops[0] / bottoms[0]
     seeds = _seed_weights(len(outcomes)).T

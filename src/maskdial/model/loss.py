@@ -23,6 +23,8 @@ from maskdial.sample import SILENT, Head
 
 #: Positions projected at a time: about 2 MB of float32 logits a chunk on a CPU (they stay in its cache).
 CPU_CHUNK_NUMBERS, DEVICE_CHUNK_NUMBERS = 1 << 19, 1 << 27
+#: … but no fewer positions than this: the embedding and its gradient are read once a chunk.
+LEAST_ROWS = 256
 
 
 @dataclass
@@ -122,7 +124,7 @@ def _extra(model: Model, head: Head) -> nn.Module:
 def chunk_rows(model: Model) -> int:
     """Positions a chunk, so that its logits stay within a fixed size."""
     numbers = CPU_CHUNK_NUMBERS if model.device.type == "cpu" else DEVICE_CHUNK_NUMBERS
-    return max(16, numbers // model.config.vocab_size)
+    return max(LEAST_ROWS, numbers // model.config.vocab_size)
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

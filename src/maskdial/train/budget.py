@@ -1,6 +1,7 @@
 """How long to train: time, raw text tokens, FLOPs or steps, always turned into a fixed number of steps.
 
-A time budget is measured once, on the run's own first steps, and the number is stored: a resumed run does the same steps.
+A time budget is measured once, on the run's own steps while the rate is still level, and the number is stored: from then on the
+run, resumed or not, does that many steps.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ UNITS: dict[str, tuple[Literal["time", "tokens", "flops", "steps"], float]] = {
     "flop": ("flops", 1), "flops": ("flops", 1), "step": ("steps", 1), "steps": ("steps", 1),
 }  # fmt: skip
 
-#: A time budget is frozen after this many steps, or after this share of the time if that comes first.
-CALIBRATION_STEPS, CALIBRATION_SHARE = 20, 0.2
+#: A time budget is frozen after this share of the time; earlier, after so many steps, where the rate falls from early on.
+CALIBRATION_SHARE, CALIBRATION_STEPS = 0.4, 20
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,14 @@ class Budget:
         a_step = {"tokens": tokens_a_step, "flops": flops_a_step, "steps": 1}[self.kind]
         return max(1, math.ceil(self.amount / a_step))
 
-    def due(self, step: int, seconds: float) -> bool:
-        """Whether a time budget can be frozen now."""
-        return step >= CALIBRATION_STEPS or (step >= 2 and seconds >= CALIBRATION_SHARE * self.amount)
+    def due(self, measured: int, seconds: float, cooldown: float = 0.5) -> bool:
+        """Whether a time budget must be frozen now: the rate begins to fall `cooldown` before the end and needs to know it."""
+        share = min(CALIBRATION_SHARE, 0.8 * (1 - cooldown))
+        return measured >= 2 and (seconds >= share * self.amount if share > 0.05 else measured >= CALIBRATION_STEPS)
 
     def freeze(self, step: int, seconds: float, durations: Sequence[float]) -> int:
-        """Steps in all, from the time spent and the median duration of recent steps (the first ones warm up)."""
-        usual = statistics.median(durations[len(durations) // 2 :])
+        """Steps in all, from the time spent and the mean duration of recent steps (the very first warms up)."""
+        usual = statistics.fmean(durations[1:] or durations)
         return step + max(0, round((self.amount - seconds) / usual))
 
 

@@ -20,7 +20,7 @@ from maskdial.model.config import ModelConfig, Shape
 #: By layout: Muon's rate for matrices, Adam's rate for embeddings (docs/decisions/011, measured on pydocs).
 RATES: dict[str, tuple[float, float]] = {
     "decoder": (4e-3, 0.1),
-    "encoder": (3e-3, 0.2),
+    "encoder": (5e-3, 0.1),
     "encoder-decoder": (3e-3, 0.1),
 }
 ADAM_RATE = 2e-3

@@ -80,7 +80,7 @@ class Loop:
         self.optimizer = Optimizer(self.model, config.optimizer)
         self.state, self.total = State(), plan["budget"]["steps"]
         self.durations: list[float] = []
-        self.saved_at, self.saved_seconds = -1, 0.0
+        self.saved_at, self.saved_seconds, self.shown = -1, 0.0, 0.0
         self.resumed_from: int | None = None
 
     def restore(self, found: Checkpoint) -> None:
@@ -112,7 +112,7 @@ class Loop:
                 self._log()
                 bar = bar or self._bar(stack)
                 if bar is not None:
-                    bar.update(1, loss=self.state.last_loss or 0.0, text=f"{self.state.tokens:,} tokens")
+                    self._show(bar)
                 if signals.received:
                     self._interrupted(signals.received)
                 if self._due():
@@ -123,13 +123,23 @@ class Loop:
         return self.result()
 
     def _bar(self, stack: ExitStack) -> Any:
-        """A progress display of the steps left to this process, once their number is known."""
-        if self.progress == "off" or self.total is None:
+        """A progress display of what is left to this process: seconds of a time budget, steps of any other."""
+        if self.progress == "off":
             return None
         from maskdial.progress import Progress
 
-        left = self.total - self.state.step + 1
-        return stack.enter_context(Progress(f"train {self.plan['objective']['name']}", left, "steps", cast(Any, self.progress)))
+        label, mode = f"train {self.plan['objective']['name']}", cast(Any, self.progress)
+        if self.budget.kind == "time":
+            self.shown = self.state.seconds - self.durations[-1]
+            return stack.enter_context(Progress(label, max(1, round(self.budget.amount - self.shown)), "s", mode))
+        return stack.enter_context(Progress(label, (self.total or 0) - self.state.step + 1, "steps", mode))
+
+    def _show(self, bar: Any) -> None:
+        """Move the progress display on by this step."""
+        done = int(self.state.seconds - self.shown) if self.budget.kind == "time" else 1
+        self.shown += done
+        of = f"/{self.total:,}" if self.total else ""
+        bar.update(done, loss=self.state.last_loss or 0.0, step=f"{self.state.step:,}{of}", text=f"{self.state.tokens:,} tokens")
 
     def _step(self) -> None:
         """One step, timed; the state moves only when it is done."""
@@ -171,7 +181,7 @@ class Loop:
     def _calibrate(self) -> None:
         """Freeze a time budget into steps, once, when enough steps have been seen."""
         s = self.state
-        if self.total is None and self.budget.due(s.step, s.seconds):
+        if self.total is None and self.budget.due(len(self.durations), s.seconds, self.config.optimizer.cooldown):
             self.total = self.budget.freeze(s.step, s.seconds, self.durations)
             self.plan["budget"]["steps"] = self.total
             self.folder.store(self.plan)

@@ -25,7 +25,7 @@ Form = Literal["none", "causal", "dense"]
 Predicate = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 #: Numbers of scores that are worked on at a time where a bias is learnt: they stay in a CPU's cache.
-SCORES = 1 << 18
+SCORES = 1 << 19
 
 
 class Visible:
@@ -166,22 +166,26 @@ class BiasedAttention(Function):
         for rows, near in _pieces(q, k, bias):
             n = rows.stop - rows.start
             scores = torch.baddbmm(bias[near].expand(n, -1, -1, -1).flatten(0, 1), _flat(q, rows), _flat(k, rows).mT, alpha=D**-0.5)
-            p[rows] = torch.softmax(scores, -1, dtype=_wide(scores)).view(n, H, Q, -1)
-            out[rows] = torch.bmm(p[rows].flatten(0, 1), _flat(v, rows)).view(n, H, Q, -1)
-        ctx.save_for_backward(q, k, v, p, bias)
+            p_rows = _flat(p, rows)  # a view
+            if scores.dtype == _wide(scores):
+                torch.softmax(scores, -1, out=p_rows)
+            else:
+                p_rows.copy_(torch.softmax(scores, -1, dtype=_wide(scores)))
+            out[rows] = torch.bmm(p_rows, _flat(v, rows)).view(n, H, Q, -1)
+        ctx.save_for_backward(q, k, v, p, bias, out)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, ...]:
-        q, k, v, p, bias = ctx.saved_tensors
+        q, k, v, p, bias, out = ctx.saved_tensors
         dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
         dbias = torch.zeros_like(bias)
         for rows, near in _pieces(q, k, bias):
             shape, p_rows, d_rows = p[rows].shape, p[rows].flatten(0, 1), _flat(dout, rows)
             dv[rows] = torch.bmm(p_rows.mT, d_rows).view(*shape[:2], -1, v.shape[3])
             dp = torch.bmm(d_rows, _flat(v, rows).mT)
-            along = (d_rows * torch.bmm(p_rows, _flat(v, rows))).sum(-1, keepdim=True)  # Σ dp · p, as in FlashAttention
+            along = (d_rows * _flat(out, rows)).sum(-1, keepdim=True)  # Σ dp · p, as in FlashAttention
             ds = dp.sub_(along).mul_(p_rows)
             dbias[near] += ds.view(shape) if bias.shape[0] > 1 else ds.view(shape).sum(0, keepdim=True)
             dq[rows] = torch.bmm(ds, _flat(k, rows)).mul_(q.shape[3] ** -0.5).view(*shape[:3], -1)
