@@ -202,7 +202,7 @@ def test_any_lengths_any_seed(lengths, seed, epoch, case):
     assert len(samples) == len(lengths)
     assert samples.offsets[-1] == len(samples.read) == len(samples.target) == len(samples.origin)
     assert sum(s.leaks for s in samples) == declared(objective, samples)
-    assert 0 <= samples.read.min(initial=0)
+    assert samples.read.min(initial=0) >= 0
     assert samples.read.max(initial=0) < vocab.size
 
 

@@ -85,7 +85,7 @@ class TrainConfig(Section):
     packing: Literal["joined", "isolated"] = Field(default="joined", description="how documents share a row")
     precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto asks the machine by a quick measurement")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; default: torch's")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; default: as many as are faster just now")
     deterministic: bool = Field(default=False, description="equal bits on equal machines; wants a token, FLOP or step budget")
     log_every: int = Field(default=10, ge=1, description="steps between lines of events.jsonl")
     init: str | None = Field(default=None, description="run folder whose parameters to start from")

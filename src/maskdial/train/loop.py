@@ -136,7 +136,8 @@ class Loop:
 
     def _show(self, bar: Any) -> None:
         """Move the progress display on by this step."""
-        done = int(self.state.seconds - self.shown) if self.budget.kind == "time" else 1
+        left = bar.total - bar.done
+        done = min(left, int(self.state.seconds - self.shown)) if self.budget.kind == "time" else 1
         self.shown += done
         of = f"/{self.total:,}" if self.total else ""
         bar.update(done, loss=self.state.last_loss or 0.0, step=f"{self.state.step:,}{of}", text=f"{self.state.tokens:,} tokens")
