@@ -14,8 +14,9 @@ from maskdial.train.budget import budget
 from maskdial.train.config import LossSettings, OptimizerSettings, differences, keys
 from maskdial.train.feed import Feed
 from maskdial.train.optimizer import QUINTIC, Optimizer, orthogonalize, schedule
-from maskdial.train.precision import best_threads, bf16_speedup, decide
+from maskdial.train.precision import bf16_speedup, decide
 from maskdial.train.step import gradients, step
+from maskdial.train.threads import Threads, best_threads
 from tests.model import helpers as small
 from tests.train.helpers import FakeCorpus
 
@@ -199,8 +200,27 @@ def test_config_is_strict_and_helpful() -> None:
 def test_precision_asks_the_machine() -> None:
     assert decide("fp32", "cpu") == torch.float32
     assert decide("bf16", "cpu") == torch.bfloat16
-    before = torch.get_num_threads()
-    assert best_threads(64, 16, 1) == 1
-    assert best_threads(64, 16, 3) in (1, 2, 3)
-    assert torch.get_num_threads() == before
     assert (decide("auto", "cpu") == torch.bfloat16) == (bf16_speedup("cpu") >= 1.5)
+
+
+def test_threads_are_asked_again_when_a_step_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    from maskdial.train import threads as module
+
+    before = torch.get_num_threads()
+    try:
+        assert best_threads(64, 16, 1) == 1
+        assert best_threads(64, 16, 3) in (1, 2, 3)
+        assert torch.get_num_threads() == before
+        asked: list[int] = []
+        monkeypatch.setattr(module, "best_threads", lambda *given: asked.append(1) or 1)
+        watched = Threads(64, 16, 2)
+        for _ in range(25):
+            watched.watch(0.1)
+        assert len(asked) == 1
+        watched.watch(0.5)
+        assert len(asked) == 2
+        for _ in range(101):
+            watched.watch(0.1)
+        assert len(asked) == 3
+    finally:
+        torch.set_num_threads(before)

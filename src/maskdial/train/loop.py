@@ -23,6 +23,7 @@ from maskdial.train.folder import EVENTS, Events, Folder, versions
 from maskdial.train.interrupt import Interrupted, Signals
 from maskdial.train.optimizer import Optimizer, schedule
 from maskdial.train.step import Stepped, step
+from maskdial.train.threads import Threads
 
 #: Without `checkpoint.every`, a checkpoint is due after this many seconds of training.
 CHECKPOINT_SECONDS = 300.0
@@ -105,9 +106,12 @@ class Loop:
         with ExitStack() as stack:
             signals = stack.enter_context(Signals())
             bar: Any = None
+            threads = self._threads()
             self.feed.batches(self.state.samples, self.config.rows)  # compiles the objective's kernels, off the clock
             while self.total is None or self.state.step < self.total:
                 self._step()
+                if threads is not None:
+                    threads.watch(self.durations[-1])
                 self._calibrate()
                 self._log()
                 bar = bar or self._bar(stack)
@@ -121,6 +125,13 @@ class Loop:
                 self.save()
             self.events.add("done", step=self.state.step, **self._totals())
         return self.result()
+
+    def _threads(self) -> Threads | None:
+        """What chooses the number of threads, unless it is given or does not matter."""
+        most = torch.get_num_threads()
+        if self.plan["train"]["threads"] is not None or self.plan["device"] != "cpu" or most == 1:
+            return None
+        return Threads(self.config.rows * self.config.length, self.model.config.d, most)
 
     def _bar(self, stack: ExitStack) -> Any:
         """A progress display of what is left to this process: seconds of a time budget, steps of any other."""

@@ -19,7 +19,7 @@ from maskdial.train.config import TrainConfig
 from maskdial.train.feed import Feed
 from maskdial.train.folder import CHECKPOINTS, Folder
 from maskdial.train.loop import Loop, RunResult, plan_of
-from maskdial.train.precision import best_threads, decide, find_device
+from maskdial.train.precision import decide, find_device
 
 #: Batches looked at to turn a FLOP budget into steps.
 SAMPLED_STEPS = 8
@@ -133,16 +133,12 @@ def _set_aside(folder: Folder, step: int) -> None:
 def _settings(config: TrainConfig, plan: dict[str, Any]) -> Iterator[None]:
     """torch's threads and determinism for the run, put back afterwards.
 
-    Threads decide the last bits of sums: a deterministic run stores their number, any other takes what is fastest now.
+    Threads decide the last bits of sums: a deterministic run stores their number, any other takes what is fastest (`Threads`).
     """
     threads, was = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     if plan["train"]["threads"] is None and config.deterministic:
         plan["train"]["threads"] = threads
-    chosen = plan["train"]["threads"]
-    if chosen is None:
-        on_cpu = plan["device"] == "cpu" and threads > 1
-        chosen = best_threads(config.rows * config.length, plan["model"]["d"], threads) if on_cpu else threads
-    torch.set_num_threads(chosen)
+    torch.set_num_threads(plan["train"]["threads"] or threads)
     turn = config.deterministic and not was  # asking torch costs seconds of imports, so only when it changes something
     if turn:
         torch.use_deterministic_algorithms(True)
