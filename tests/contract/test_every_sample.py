@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from maskdial.sample import KINDS, SILENT, Sample, Samples, sight
+from maskdial.visibility import attend
 from tests.contract import predicates
 from tests.contract.handmade import CASES, table
 
@@ -105,7 +106,6 @@ def test_padding_asks_nothing_sees_nothing_and_moves_nothing(case):
 
 @every
 def test_attention_receives_the_same_sight(case):
-    attend = pytest.importorskip("maskdial.visibility.attend")
     s = case.samples
     batch = table(s, s).batch().torch()
     if s.layout != "encoder-decoder":

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 import maskdial as md
+from maskdial import cli
+from maskdial.data.tokenizer import load
 
-load = pytest.importorskip("maskdial.data.tokenizer").load
 THANKS = "Thank you for inviting me to your party last week"
 SENTENCE = "transformer models learn patterns from large text corpora"
 
@@ -67,7 +68,6 @@ def test_the_words_tokenizer_knows_the_special_tokens_of_every_recipe():
 
 
 def shown(capsys, *arguments):
-    cli = pytest.importorskip("maskdial.cli", reason="the command line is not here yet")
     with pytest.raises(SystemExit) as stop:
         cli.main(["show", *arguments, "--tokenizer", "words", "--json"])
     said = capsys.readouterr()

@@ -203,24 +203,34 @@ def test_precision_asks_the_machine() -> None:
     assert (decide("auto", "cpu") == torch.bfloat16) == (bf16_speedup("cpu") >= 1.5)
 
 
-def test_threads_are_asked_again_when_a_step_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_follow_what_is_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated steps: alone, two threads are twice as fast; beside others, eight times as slow."""
     from maskdial.train import threads as module
 
-    before = torch.get_num_threads()
+    before, used = torch.get_num_threads(), []
     try:
         assert best_threads(64, 16, 1) == 1
         assert best_threads(64, 16, 3) in (1, 2, 3)
         assert torch.get_num_threads() == before
-        asked: list[int] = []
-        monkeypatch.setattr(module, "best_threads", lambda *given: asked.append(1) or 1)
+        monkeypatch.setattr(module.torch, "set_num_threads", used.append)
         watched = Threads(64, 16, 2)
-        for _ in range(25):
-            watched.watch(0.1)
-        assert len(asked) == 1
-        watched.watch(0.5)
-        assert len(asked) == 2
-        for _ in range(101):
-            watched.watch(0.1)
-        assert len(asked) == 3
+
+        def run(seconds: dict[int, float], steps: int) -> float:
+            spent = 0.0
+            for _ in range(steps):
+                spent += seconds[watched.now]
+                watched.watch(seconds[watched.now])
+            return spent / steps
+
+        run({1: 0.10, 2: 0.05}, 500)
+        assert watched.now == 2
+        run({1: 0.12, 2: 0.8}, 20)
+        assert watched.now == 1
+        assert run({1: 0.12, 2: 0.8}, 500) < 0.15
+        run({1: 0.10, 2: 0.05}, 1500)
+        assert watched.now == 2
+        assert used[-1] == 2
+        assert Threads(64, 16, 1).now == 1
     finally:
+        monkeypatch.undo()
         torch.set_num_threads(before)

@@ -11,9 +11,9 @@ import time
 
 import torch
 
-#: Seconds of training after which the question is asked again; a step `SLOW` times the usual asks it at once, if the last
-#: time is `SOON` seconds ago.
-AGAIN, SOON, SLOW = 10.0, 2.0, 3.0
+#: Seconds of training between trials of another number, doubled up to `MOST` while they lose; steps of a trial; how much slower
+#: than when it was chosen a number must get for a trial at once.
+BETWEEN, MOST, TRIAL, WORSE = 10.0, 80.0, 2, 1.5
 
 
 def best_threads(positions: int, d: int, most: int) -> int:
@@ -43,23 +43,49 @@ def _chain(x: torch.Tensor, w: torch.Tensor, repeats: int = 20) -> float:
 
 
 class Threads:
-    """Keeps torch's number of threads at what is fastest; `watch(seconds)` after every step."""
+    """Keeps torch's number of threads at what is fastest; `watch(seconds)` after every step.
+
+    It starts from a measurement and then goes by the steps themselves, since others come and go within milliseconds: now and
+    then, and at once when steps have become slow, half or twice as many threads get two steps to be faster.
+    """
 
     def __init__(self, positions: int, d: int, most: int) -> None:
-        self.positions, self.d, self.most = positions, d, most
-        self.recent: list[float] = []
-        self.since = 0.0
-        self.ask()
-
-    def ask(self) -> None:
-        """Measure and set."""
-        self.since, self.recent = 0.0, []
-        torch.set_num_threads(best_threads(self.positions, self.d, self.most))
+        self.most, self.now = most, best_threads(positions, d, most)
+        self.usual = self.chosen_at = 0.0
+        self.since, self.between = 0.0, BETWEEN
+        self.before, self.trial = self.now, list[float]()
+        self.trying, self.up = False, True
+        torch.set_num_threads(self.now)
 
     def watch(self, seconds: float) -> None:
         """A step took this long."""
+        if self.trying:
+            self.trial.append(seconds)
+            if seconds > self.usual or len(self.trial) == TRIAL:
+                self._decide()
+            return
         self.since += seconds
-        slow = len(self.recent) >= 5 and seconds > SLOW * statistics.median(self.recent)
-        self.recent = [*self.recent[-15:], seconds]
-        if self.since > AGAIN or (slow and self.since > SOON):
-            self.ask()
+        self.usual = seconds if self.usual == 0 else 0.7 * self.usual + 0.3 * seconds
+        self.chosen_at = min(self.chosen_at, self.usual) or self.usual
+        if self.since > self.between or (self.usual > WORSE * self.chosen_at and self.since > 1.0):
+            self._try()
+
+    def _try(self) -> None:
+        """Give the next number a trial: fewer and more in turn."""
+        self.up = not self.up
+        other = self.now * 2 if self.up else self.now // 2
+        other = other if 1 <= other <= self.most else self.now // 2 if self.up else min(self.most, self.now * 2)
+        self.trial, self.since, self.chosen_at = [], 0.0, self.usual
+        if other not in (0, self.now):
+            self.before, self.now, self.trying = self.now, other, True
+            torch.set_num_threads(other)
+
+    def _decide(self) -> None:
+        """Keep the number on trial if all its steps were faster than usual."""
+        self.trying = False
+        if max(self.trial) < self.usual:
+            self.usual = self.chosen_at = statistics.fmean(self.trial)
+            self.between = BETWEEN
+        else:
+            self.now, self.between = self.before, min(MOST, 2 * self.between)
+            torch.set_num_threads(self.now)
