@@ -24,7 +24,8 @@ class Rows:
 
     tokens int32[N]; offsets int64[R+1]; index uint64[R], the global sample number, which keys the noise;
     segment int32[N], the document of each token within its row. `word` and `sentence` mark the tokens that start one,
-    `part` tells prompt (0) from completion (1), `language` is an id a token; each may be absent.
+    `part` tells prompt (0) from completion (1) or the first of a pair from the second, `language` is an id a token; each may
+    be absent. `label` int32[R] is what a row plan decided about a row (a pair: 1 when its second part does not follow).
     """
 
     tokens: Int32[np.ndarray, " n"]
@@ -36,6 +37,7 @@ class Rows:
     part: UInt8[np.ndarray, " n"] | None = None
     language: Int32[np.ndarray, " n"] | None = None
     packing: Packing = "joined"
+    label: Int32[np.ndarray, " r"] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -78,10 +80,12 @@ def rows(
     sentence: Sequence[ArrayLike] | None = None,
     language: Sequence[ArrayLike] | None = None,
     packing: Packing = "joined",
+    label: ArrayLike | None = None,
 ) -> Rows:
     """Rows from one list of ids a row, and as many lists of the same lengths for each optional column.
 
-    `index` numbers the rows (default 0, 1, …); `segment` numbers the documents within a row (default all 0).
+    `index` numbers the rows (default 0, 1, …); `segment` numbers the documents within a row (default all 0); `label` is one
+    number a row.
     """
     pieces = [np.asarray(row, dtype=np.int64).reshape(-1) for row in tokens]
     offsets = np.concatenate([[0], np.cumsum([len(p) for p in pieces], dtype=np.int64)]).astype(np.int64)
@@ -102,10 +106,13 @@ def rows(
     numbers = np.arange(len(pieces)) if index is None else np.asarray(index)
     if numbers.shape != (len(pieces),):
         raise ValueError(f"index must hold one number a row: {len(pieces)} rows, {numbers.size} numbers")
+    labels = None if label is None else np.asarray(label, dtype=np.int32)
+    if labels is not None and labels.shape != (len(pieces),):
+        raise ValueError(f"label must hold one number a row: {len(pieces)} rows, {labels.size} numbers")
     documents = column("segment", segment, np.int32)
     return Rows(
         tokens=flat.astype(np.int32), offsets=offsets, index=numbers.astype(np.uint64),
         segment=np.zeros(len(flat), dtype=np.int32) if documents is None else documents,
         word=column("word", word, np.uint8), sentence=column("sentence", sentence, np.uint8),
-        part=column("part", part, np.uint8), language=column("language", language, np.int32), packing=packing,
+        part=column("part", part, np.uint8), language=column("language", language, np.int32), packing=packing, label=labels,
     )  # fmt: skip

@@ -51,7 +51,10 @@ class Head:
     """One question asked of positions: its name, how it is answered and how its loss is weighed.
 
     `divisor` is what the summed loss is divided by over the global batch; `reach` is how many tokens further right
-    than the order allows the head may read (sequential multi-token modules read token i + k).
+    than the order allows the head may read (sequential multi-token modules read token i + k). `form` says what it is read
+    off: the position's own final state ("plain"); the states at the columns `left` and `right` and the learnt place `offset`
+    ("boundary", SpanBERT); a transformer block of its own ("module": parallel with reach 0, else sequential); or a second
+    network that reads what a generator drew ("drawn", ELECTRA: its targets are 0 until the generator has drawn).
     """
 
     name: str = "token"
@@ -59,6 +62,7 @@ class Head:
     coefficient: float = 1.0
     divisor: Literal["scored", "weights", "tokens", "rows"] | int = "scored"
     reach: int = 0
+    form: Literal["plain", "boundary", "module", "drawn"] = "plain"
 
 
 class Samples:
