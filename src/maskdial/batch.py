@@ -54,13 +54,14 @@ def batch(samples: Samples, layout: Layout, length: int | None = None) -> Batch:
             for name in columns:
                 key = name if ":" in name else prefix + name
                 made[key] = rectangle(samples.column(name)[part], lengths, FILL.get(name.split(":")[0], 0), samples.pad, name)
-        if not samples.has("position2"):
+        if not (samples.placed or samples.has("position2")):
             restart(made)
     else:
         made = Batch()
         lengths = np.diff(samples.offsets)
         for name in names + asked:
-            column = run_on(samples) if name == "position" and samples.layout == "encoder-decoder" else samples.column(name)
+            runs_on = name == "position" and samples.layout == "encoder-decoder" and not samples.placed
+            column = run_on(samples) if runs_on else samples.column(name)
             made[name] = rectangle(column, lengths, FILL.get(name.split(":")[0], 0), samples.pad, name, length)
     made.layout, made.heads, made.body_tokens = layout, samples.heads, int(samples.body.sum())
     return made

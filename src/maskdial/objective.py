@@ -4,42 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maskdial import rng
-from maskdial.corruption.text import FIXED, HEAD, START, TAIL, Decisions, Ink, Text, body_text
-from maskdial.sample import SILENT, SPECIAL, Column, Head, Layout, Rows, Samples
-from maskdial.visibility.order import Visibility, order, position, prefix_of, stream
+from maskdial.build import Build
+from maskdial.corruption.step import Step, Target
+from maskdial.corruption.text import Decisions
+from maskdial.sample import SAME, SILENT, Column, Head, Layout, Rows, Samples
+from maskdial.visibility.order import DIAL, PLAIN, Visibility
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
-    from jaxtyping import Int32, Int64
-    Lengths = Int64[np.ndarray, " u"]
+    from jaxtyping import Int32
+
+#: more columns of a recipe's samples, computed from a `Build`; each a column or a function that makes it when looked at
+Columns = Callable[[Build], Mapping[str, Column | Callable[[], Column]]]
 
 
 
-
-class Step(Protocol):
-    """One step of a corruption: draws decisions from lengths and keys, then writes text from text and decisions."""
-
-    decisions: Any
-
-    def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None: ...
-    def lengths(self, lengths: Lengths, d: Decisions) -> Lengths: ...
-    def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None: ...
-
-
-class Target(Protocol):
-    """What positions must say. `answers`: in an answer stream of its own, or (False) over the source."""
-
-    answers: bool
-
-    def lengths(self, text: Lengths, d: Decisions, ink: Ink, framed: bool) -> Lengths: ...
-    def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Lengths,
-              framed: bool) -> None: ...  # fmt: skip
+#: where a column that a recipe needs comes from
+NEEDED = {
+    "word": " (prepare makes it)", "sentence": " (prepare makes it)",
+    "part": " (0 for a prompt or a first part, 1 for a completion or a second part: `maskdial prepare` makes it of prompt and completion, "
+            "of messages, or a row plan makes it for pairs)",
+    "label": " (a row plan for pairs makes it)",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,6 +51,12 @@ class Objective:
     `steps` corrupt, in order; `visibility` is the dial; `target` asks. `head` and `tail` name the special tokens that frame
     a unit. `sees_own` declares which scored positions can see their own answer: "never", "kept" (tokens chosen but left
     unchanged) or "copied" (text that the source still shows). `shape(L)` gives body tokens of source and answer.
+
+    What only some recipes have: `between` names the token between the two parts of a pair or of a split text; `pairs` the row
+    plan that makes such pairs; `needs` the columns of rows that it cannot do without; `prepare` puts tokens of its own into
+    the text before anything else happens; `columns` adds columns (or, for a visibility that does not follow from lengths,
+    writes `order` and `private`) and `answers` their provenance (`answer:HEAD`); `places="noise"` says that positions depend on
+    what was drawn; `streams=False` that the answer's positions belong to the one stream (query slots, a noisy copy).
     """
 
     name: str
@@ -77,10 +74,18 @@ class Objective:
     frame: bool = True
     heads: tuple[Head, ...] = (Head(),)
     about: Any = None
+    between: str | None = None
+    pairs: Literal["next", "order"] | None = None
+    needs: tuple[str, ...] = ()
+    prepare: Callable[[Rows, Vocab], tuple[Rows, Int32[np.ndarray, " n"]]] | None = None
+    columns: Columns | None = None
+    answers: Callable[[Build], Mapping[str, Column]] | None = None
+    places: Literal["lengths", "noise"] = "lengths"
+    streams: bool = True
 
     def replace(self, **dials: Any) -> Objective:
         """The same objective with a dial turned, e.g. `replace(visibility="causal")` or `replace(frame=False)`."""
-        if dials.get("visibility", self.visibility) not in ("bidirectional", "causal", "prefix"):
+        if dials.get("visibility", self.visibility) not in (*DIAL, self.visibility):
             raise ValueError(f"visibility is 'bidirectional', 'causal' or 'prefix', not {dials['visibility']!r}")
         return replace(self, **dials)
 
@@ -92,6 +97,7 @@ class Objective:
         self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, force: Mapping[str, Any] | None = None
     ) -> Decisions:
         """The decisions for these rows; `force` sets some by name and the rest are drawn."""
+        rows, _ = self.prepared(rows, vocab)
         units = rows.units
         d = Decisions(rng.keys(seed, self.name, epoch, rows.index[units.row], units.number))
         if force:
@@ -108,7 +114,7 @@ class Objective:
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:
         """Samples from rows and decisions alone."""
-        return _Build(self, rows, vocab, decisions).samples(provenance)
+        return Build(self, rows, vocab, decisions).samples(provenance)
 
     def room(self, length: int, layout: Layout | None = None, vocab: Vocab | None = None) -> Room:
         """How many body tokens fill `length` positions: of the source with an encoder–decoder, of everything otherwise."""
@@ -133,13 +139,33 @@ class Objective:
         return Room(low, *sizes(low), exact=self.exact and not (layout == "encoder-decoder" and self.layout == "decoder"))
 
     def _frame_size(self, vocab: Vocab | None) -> int:
-        roles = [r for r in (self.head, self.tail) if r and r != "open" and self.frame]
-        return sum(vocab is None or vocab.get(r) is not None for r in roles)
+        if vocab is not None:
+            return sum(role is not None for role in self.frame_roles(vocab))
+        roles = (self.head, self.tail, self.between) if self.frame else (self.between,)
+        return sum(role not in (None, "open") for role in roles)
 
     def _answer_head(self, vocab: Vocab | None) -> int:
-        from maskdial.target.rewritten import WholeText
+        opens = getattr(self.target, "opens", None)
+        return int(opens is not None and self.frame and (vocab is None or vocab.get(opens) is not None))
 
-        return int(isinstance(self.target, WholeText) and self.frame and (vocab is None or vocab.bos is not None))
+    def frame_roles(self, vocab: Vocab) -> tuple[str | None, str | None, str | None]:
+        """The roles of the tokens before, after and between; None where there is none (or the vocabulary has no such token)."""
+        head = None if self.head == "open" or not (self.frame or str(self.head).startswith("mode:")) else self.head
+        tail = self.tail if self.frame else None
+        return (*(role if role and (role == "language" or ":" in role or vocab.get(role) is not None) else None
+                  for role in (head, tail)), self.between)  # type: ignore[return-value]  # fmt: skip
+
+    def prepared(self, rows: Rows, vocab: Vocab) -> tuple[Rows, Int32[np.ndarray, " n"] | None]:
+        """The rows as the steps see them, and their provenance numbers when they are not simply the text's."""
+        for column in self.needs:
+            if getattr(rows, column) is None:
+                raise ValueError(f"{self.name} needs the rows' `{column}` column{NEEDED.get(column, '')}")
+        return (rows, None) if self.prepare is None else self.prepare(rows, vocab)
+
+    @property
+    def orders_itself(self) -> bool:
+        """Whether the recipe writes `order` and `private`, not the dial."""
+        return self.visibility not in PLAIN
 
     def explain(self) -> dict[str, Any]:
         """What the objective is: formula, the three dials, share scored, source, what it is good for, known models."""
@@ -152,152 +178,12 @@ class Objective:
         }  # fmt: skip
 
 
-@rng.kernel
-def _shift(said, begin, end, opening, read):  # type: ignore[no-untyped-def]
-    for u in range(len(begin)):
-        if end[u] > begin[u]:
-            read[begin[u]] = opening[u]
-            read[begin[u] + 1 : end[u]] = said[begin[u] : end[u] - 1]
-
-
-class _Build:
-    """One call of `Objective.build`: sizes first, then each column written once."""
-
-    def __init__(self, objective: Objective, rows: Rows, vocab: Vocab, decisions: Decisions) -> None:
-        self.o, self.rows, self.vocab, self.d = objective, rows, vocab, decisions
-        units = rows.units
-        self.units = units
-        self.body = np.diff(rows.offsets)[units.row]
-        ink = self.ink(False)
-        #: documents framed each by a begin token: position i reads token i-1 and says token i
-        self.opened = objective.frame and rows.packing == "isolated" and objective.head == "open" and vocab.bos is not None
-        self.head = None if objective.head in (None, "open") or not objective.frame else vocab.get(str(objective.head))
-        self.tail = None if objective.tail is None or not objective.frame else vocab.get(objective.tail)
-        self.front = int(self.head is not None)
-        lengths = units.lengths
-        for step in objective.steps:
-            lengths = step.lengths(lengths, decisions)
-        self.source = lengths + self.front + int(self.tail is not None)
-        self.answer = objective.target.lengths(units.lengths, decisions, ink, objective.frame)
-        self.out = np.concatenate([[0], np.cumsum(self.source + self.answer)]).astype(np.int64)
-
-    def ink(self, numbers: bool) -> Ink:
-        return Ink(self.vocab, self.o.name, self.body, numbers)
-
-    def samples(self, provenance: bool) -> Samples:
-        read, said = self.write(False)
-        total, o, out = self.source + self.answer, self.o, self.out
-        split = self.source if o.target.answers else total
-        if (drawn := self.d.get("split")) is not None:
-            split = drawn + self.front
-        prefix = prefix_of(o.visibility, total, split)
-        restart = split if o.layout == "encoder-decoder" else total
-        first = np.searchsorted(self.units.row, np.arange(len(self.rows) + 1))
-        name = o.heads[0].name
-        columns: dict[str, Column | Callable[[], Column]] = {
-            "read": read, f"target:{name}": said,
-            "order": lambda: order(out, prefix), "position": lambda: position(out, restart),
-            "stream": lambda: stream(out, split), "segment": self.segment,
-        }  # fmt: skip
-        if provenance:
-            columns |= self.provenance()
-        start = self.vocab.get("start")
-        return Samples(out[first], self.rows.index, columns, o.heads, o.layout, o.name, np.diff(self.rows.offsets),
-                       self.vocab.pad or 0, start)  # fmt: skip
-
-    def segment(self) -> Column:
-        sizes = np.diff(self.out)
-        if self.rows.packing == "joined":
-            return np.zeros(self.out[-1], dtype=np.int32)
-        return np.repeat(self.rows.segment[np.minimum(self.units.offsets[:-1], max(len(self.rows.segment) - 1, 0))], sizes)
-
-    def write(self, numbers: bool) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """(what is read, what must be said) as ids, or as numbers (-1 where nothing is asked)."""
-        o, d, ink = self.o, self.d, self.ink(numbers)
-        body, begin = body_text(self.rows, numbers), self.out[:-1]
-        middle, end, silent = begin + self.source, self.out[1:], -1 if numbers else SILENT
-        read = np.empty(self.out[-1], dtype=np.int32)
-        said = np.full(self.out[-1], silent, dtype=np.int32) if o.target.answers else np.empty(self.out[-1], dtype=np.int32)
-        if self.opened:
-            o.target.write(body, d, ink, silent, said, begin, True)
-            _shift(said, begin, end, self.special(HEAD, "bos", ink), read)
-            return read, said
-        text = body
-        for step in o.steps[:-1]:
-            text = run(step, text, d, ink)
-        o.steps[-1].write(text, d, ink, read, begin + self.front)
-        if o.target.answers:
-            o.target.write(body, d, ink, silent, said, middle, o.frame)
-            _shift(said, middle, end, self.special(START, "start", ink), read)
-        else:
-            o.target.write(body, d, ink, silent, said, begin + self.front, False)
-        self.write_frame(read, said, begin, middle - 1, ink, silent)
-        return read, said
-
-    def special(self, slot: int, role: str, ink: Ink) -> Column:
-        units = np.arange(len(self.units))
-        made = ink.number(FIXED, slot, units, SPECIAL) if ink.numbers else self.vocab.need(role, self.o.name)
-        return np.full(len(units), made, dtype=np.int32)
-
-    def write_frame(self, read: Column, said: Column, first: Lengths, last: Lengths, ink: Ink, silent: int) -> None:
-        """The frame's tokens; a recipe that may hide them too (fairseq's counting) says so in the decision "frame"."""
-        hidden = self.d.get("frame")
-        for side, (id, slot, at) in enumerate(((self.head, HEAD, first), (self.tail, TAIL, last))):
-            if id is None:
-                continue
-            clean = self.special(slot, str(self.o.head if side == 0 else self.o.tail), ink)
-            read[at], said[at] = clean, silent
-            if hidden is not None and hidden[:, side].any():
-                hit = hidden[:, side] > 0
-                shown = self.framed(hidden[:, side], clean, ink, side)
-                read[at[hit]], said[at[hit]] = shown[hit], clean[hit]
-
-    def framed(self, action: NDArray[np.uint8], clean: Column, ink: Ink, side: int) -> Column:
-        from maskdial.corruption.render import AS_MASK, AS_RANDOM
-        from maskdial.corruption.text import LOOSE
-        from maskdial.sample import MASK, RANDOM, SAME
-
-        units = np.arange(len(self.units))
-        if ink.numbers:
-            made = (clean & ~15) | SAME
-            for a, kind in ((AS_MASK, MASK), (AS_RANDOM, RANDOM)):
-                made = np.where(action == a, ink.number(LOOSE, 4 * self.body + clean % 7, units, kind), made)
-            return np.asarray(made, dtype=np.int32)
-        random = self.vocab.body[rng.below_each(self.d.keys, rng.FRAME, side, len(self.vocab.body))]
-        return np.where(action == AS_MASK, self.vocab.need("mask", self.o.name), np.where(action == AS_RANDOM, random, clean))
-
-    def provenance(self) -> dict[str, Column]:
-        """origin, place, answer and kind, decoded from the numbers that the same kernels wrote."""
-        read, said = self.write(True)
-        length = np.repeat(self.body, np.diff(self.out))
-        origin = read >> 4
-        place = origin.copy()
-        for _ in range(2):  # a token introduced in place of an introduced one stands for what that one stood for
-            new = place >= length
-            slot = place - length
-            place = np.where(new, np.where(slot % 4 == 0, slot >> 2, -1), place)
-        return {
-            "origin": origin, "place": place.astype(np.int32), "kind": (read & 15).astype(np.uint8),
-            "answer": np.where(said < 0, -1, said >> 4).astype(np.int32),
-        }  # fmt: skip
-
-
-def run(step: Step, text: Text, d: Decisions, ink: Ink) -> Text:
-    """A step in the middle: text to text."""
-    offsets = np.concatenate([[0], np.cumsum(step.lengths(text.lengths, d))]).astype(np.int64)
-    values = np.empty(offsets[-1], dtype=np.int32)
-    step.write(text, d, ink, values, offsets[:-1])
-    return Text(values, offsets)
-
-
 def declared(objective: Objective, samples: Samples) -> int:
     """How many scored positions can see their own answer, by what the objective declares. Wants provenance."""
     asked = samples.target != SILENT
     if objective.sees_own == "never":
         return 0
     if objective.sees_own == "kept":
-        from maskdial.sample import SAME
-
         return int((asked & (samples.kind == SAME)).sum())
     shown = 0
     for sample in samples:

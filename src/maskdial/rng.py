@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -32,16 +33,29 @@ U27, U30, U31, U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
 SELECT, RENDER, REPLACE, LENGTHS, CUT, KEEP, PERMUTE, ROTATE, SPLIT, INSERT, ROLL, COUNT, FRAME = range(1, 14)
 
 
-def _cache_folder() -> str | None:
-    """Where compiled kernels are kept: a folder named by a digest of the package's source.
+@cache
+def _sources(file: Path) -> frozenset[Path]:
+    """A kernel's file and every file of this package that it imports when it is imported, however far."""
+    root, found, new = Path(__file__).parent, {Path(__file__)}, [file]
+    while new:
+        at = new.pop()
+        if at not in found or at == file:
+            found.add(at)
+            for name in re.findall(r"^from maskdial\.([\w.]+) import", at.read_text(encoding="utf-8"), re.MULTILINE):
+                path = root.joinpath(*name.split(".")).with_suffix(".py")
+                new += [path] if path.is_file() and path not in found else []
+    return frozenset(found)
+
+
+@cache
+def _cache_folder(file: Path) -> str | None:
+    """Where compiled kernels of a file are kept: a folder named by a digest of what they are made from.
 
     numba's own index looks at a kernel's file only, so an edit of this file would keep the old noise running.
     """
-    root = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=8)
-    for folder in ("", "corruption", "visibility", "target"):
-        for file in sorted((root / folder).glob("*.py")):
-            digest.update(file.read_bytes())
+    for source in sorted(_sources(file)):
+        digest.update(source.read_bytes())
     base = os.environ.get("MASKDIAL_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "maskdial")
     for parent in (base, os.path.join(tempfile.gettempdir(), f"maskdial-{os.getuid() if hasattr(os, 'getuid') else 0}")):
         folder = os.path.join(parent, "kernels", digest.hexdigest())
@@ -54,16 +68,14 @@ def _cache_folder() -> str | None:
     return None
 
 
-CACHE = _cache_folder()
-
-
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a loop: cached on disk, without the interpreter lock, so that threads scale."""
+    folder = _cache_folder(Path(function.__code__.co_filename))
     config: Any = numba.config
     before = config.CACHE_DIR
     try:
-        config.CACHE_DIR = CACHE or before
-        return numba.njit(nogil=True, cache=CACHE is not None, boundscheck=False)(function)
+        config.CACHE_DIR = folder or before
+        return numba.njit(nogil=True, cache=folder is not None, boundscheck=False)(function)
     finally:
         config.CACHE_DIR = before
 

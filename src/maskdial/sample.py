@@ -85,8 +85,11 @@ class Samples:
         body: Int64[np.ndarray, " r"] | None = None,
         pad: int = 0,
         start: int | None = None,
+        placed: bool = False,
     ) -> None:
         self.offsets, self.index, self.heads, self.layout = offsets, index, tuple(heads), layout
+        #: positions are the recipe's own: a batch keeps them as they are
+        self.placed = placed
         self.objective, self.pad, self.start = objective, pad, start
         #: body tokens a row, before corruption
         self.body = np.diff(offsets) if body is None else body

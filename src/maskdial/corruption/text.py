@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: slot = family + 4 * j. BODY and SAID stand for body index j (read in the source, said in the answer); LOOSE stands for none.
 BODY, SAID, FIXED, LOOSE = range(4)
 #: the j of FIXED slots
-HEAD, TAIL, START, SAID_HEAD, SAID_END, SAID_LAST = range(6)
+HEAD, TAIL, START, SAID_HEAD, SAID_END, SAID_LAST, BETWEEN, LABEL = range(8)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskdial.corruption.step import Target
 from maskdial.corruption.text import Decisions, Ink, Text
 from maskdial.rng import kernel
 
@@ -30,10 +31,9 @@ def _following(values, offsets, first, silent, shifted, out, at):  # type: ignor
             part[len(source) - 1] = silent
 
 
-class Following:
+class Following(Target):
     """Targets over the source: position i says token i + 1; `after="split"` asks only for the tokens after the split."""
 
-    answers = False
 
     def __init__(self, after: str | None = None) -> None:
         self.after = after

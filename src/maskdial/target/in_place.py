@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskdial.corruption.step import Target
 from maskdial.corruption.text import Decisions, Ink, Text
 from maskdial.rng import kernel
 
@@ -23,10 +24,9 @@ def _in_place(values, offsets, hidden, silent, out, at):  # type: ignore[no-unty
             part[i] = source[i] if flags[i] else silent
 
 
-class InPlace:
+class InPlace(Target):
     """Targets over the source, at the hidden tokens: [MASK], random and unchanged ones alike."""
 
-    answers = False
 
     def lengths(self, text: Int64[np.ndarray, " u"], d: Decisions, ink: Ink, framed: bool) -> Int64[np.ndarray, " u"]:
         """No answer stream."""

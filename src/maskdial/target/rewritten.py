@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskdial.corruption.render import scatter, sentinel_table, span_number
+from maskdial.corruption.step import Target
 from maskdial.corruption.text import FIXED, SAID, SAID_END, SAID_HEAD, SAID_LAST, Decisions, Ink, Spans, Text
 from maskdial.rng import copy, kernel
 from maskdial.sample import SENTINEL, SPECIAL
@@ -37,7 +38,7 @@ def _hidden_spans(values, offsets, begin, count, start, length, new, closes, las
 
 
 @dataclass(frozen=True)
-class HiddenSpans:
+class HiddenSpans(Target):
     """Each hidden span behind its sentinel, then end of sequence (T5, §3.1.4).
 
     `layout="announce"`: sentinel k, span k, …; `final`: "auto" adds one more sentinel iff the text ends kept, True always,
@@ -91,13 +92,20 @@ class HiddenSpans:
                       out, at)  # fmt: skip
 
 
-class WholeText:
-    """The clean text, framed as the source is, then end of sequence: what the corruption did never shows here (BART, §2.2)."""
+@dataclass(frozen=True)
+class WholeText(Target):
+    """The clean text, framed as the source is, then end of sequence: what the corruption did never shows here (BART, §2.2).
 
+    `opens` names the token in front, if any; `end` the last one; `start` the one that the answer stream reads first.
+    """
+
+    opens: str | None = "bos"
+    end: str = "eos"
+    start: str = "start"
     answers = True
 
     def _head(self, ink: Ink, framed: bool) -> int:
-        return int(framed and ink.vocab.bos is not None)
+        return int(self.opens is not None and framed and ink.vocab.get(self.opens) is not None)
 
     def lengths(self, text: Int64[np.ndarray, " u"], d: Decisions, ink: Ink, framed: bool) -> Int64[np.ndarray, " u"]:
         """Answer tokens a unit."""

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt8
 
 
-Visibility = Literal["bidirectional", "causal", "prefix"]
+Visibility = Literal["bidirectional", "causal", "prefix", "backward", "source-first", "two-stream", "blocks"]
+
+#: what the dial can be turned to, whatever the recipe
+DIAL = ("bidirectional", "causal", "prefix")
+#: orders that follow from lengths alone; the others are written by their recipe
+PLAIN = (*DIAL, "backward", "source-first")
 
 
 def prefix_of(visibility: Visibility, lengths: Int64[np.ndarray, " u"], split: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u"]:
@@ -69,3 +74,14 @@ def stream(offsets: Int64[np.ndarray, " u+1"], split: Int64[np.ndarray, " u"]) -
     out = np.empty(offsets[-1], dtype=np.uint8)
     _stream(offsets, split, out)
     return out
+
+
+def backward(offsets: Int64[np.ndarray, " u+1"]) -> Int32[np.ndarray, " m"]:
+    """Right to left: a unit's last position comes first (UniLM's third sight)."""
+    last = np.repeat(offsets[1:], np.diff(offsets)) - 1
+    return (last - np.arange(offsets[-1])).astype(np.int32)
+
+
+def source_first(offsets: Int64[np.ndarray, " u+1"], split: Int64[np.ndarray, " u"]) -> Int32[np.ndarray, " m"]:
+    """The source sees itself; the answer sees the source and all of itself (conditional masked LM)."""
+    return stream(offsets, split).astype(np.int32)

@@ -1,0 +1,255 @@
+"""How an objective's samples are written: sizes first, then each column once; the same code writes ids and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskdial import rng
+from maskdial.corruption.render import AS_MASK, AS_RANDOM
+from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text
+from maskdial.sample import KEPT, MASK, MOVED, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
+from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
+from maskdial.vocab import Vocab
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64, UInt8
+
+    from maskdial.corruption.step import Step
+    from maskdial.objective import Objective
+    Lengths = Int64[np.ndarray, " u"]
+
+
+@rng.kernel
+def _shift(said, begin, end, opening, read):  # type: ignore[no-untyped-def]
+    for u in range(len(begin)):
+        if end[u] > begin[u]:
+            read[begin[u]] = opening[u]
+            read[begin[u] + 1 : end[u]] = said[begin[u] : end[u] - 1]
+
+
+@rng.kernel
+def _following_read(read, begin, end, silent, said):  # type: ignore[no-untyped-def]
+    for u in range(len(begin)):
+        if end[u] > begin[u]:
+            said[begin[u] : end[u] - 1] = read[begin[u] + 1 : end[u]]
+            said[end[u] - 1] = silent
+
+
+@rng.kernel
+def _make_room(column, at, end):  # type: ignore[no-untyped-def]
+    for u in range(len(at)):
+        for i in range(end[u] - 1, at[u], -1):
+            column[i] = column[i - 1]
+
+
+class Build:
+    """One call of `Objective.build`. A recipe's own columns (`Objective.columns`) are computed from what stands here.
+
+    `units` of `rows`; int64 a unit: `source` and `answer` (positions of the two parts), `begin`, `middle` (where the answer
+    begins) and `end` in the columns; `front` is how many special tokens stand before the text.
+    """
+
+    def __init__(self, objective: Objective, rows: Rows, vocab: Vocab, decisions: Decisions) -> None:
+        self.o, self.vocab, self.d, self.given = objective, vocab, decisions, rows
+        self.rows, self._numbers = objective.prepared(rows, vocab)
+        self.units = units = self.rows.units
+        self.body = np.diff(rows.offsets)[units.row]
+        #: documents framed each by a begin token: position i reads token i-1 and says token i
+        self.opened = objective.frame and rows.packing == "isolated" and objective.head == "open" and vocab.bos is not None
+        self.head, self.tail, self.between = objective.frame_roles(vocab)
+        self.front = int(self.head is not None)
+        lengths = units.lengths
+        for step in objective.steps:
+            lengths = step.lengths(lengths, decisions)
+        self.source = lengths + self.front + int(self.tail is not None) + int(self.between is not None)
+        self.answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame)
+        self.out = np.zeros(len(units) + 1, dtype=np.int64)
+        np.cumsum(self.source + self.answer, out=self.out[1:])
+        self.begin, self.end, self.middle = self.out[:-1], self.out[1:], self.out[:-1] + self.source
+
+    def ink(self, numbers: bool) -> Ink:
+        return Ink(self.vocab, self.o.name, self.body, numbers)
+
+    @cached_property
+    def total(self) -> Lengths:
+        """Positions a unit."""
+        return self.source + self.answer
+
+    @cached_property
+    def cut(self) -> Lengths:
+        """Where the second part begins, in text tokens: a drawn split, or the rows' parts."""
+        if (drawn := self.d.get("split")) is not None:
+            return np.asarray(drawn, dtype=np.int64)
+        assert self.rows.part is not None
+        second = np.concatenate([[0], np.cumsum(self.rows.part == 1)])
+        offsets = self.units.offsets
+        return np.asarray(self.units.lengths - (second[offsets[1:]] - second[offsets[:-1]]), dtype=np.int64)
+
+    def samples(self, provenance: bool) -> Samples:
+        read, said = self.write(False)
+        o, out = self.o, self.out
+        split = self.source if o.target.answers and o.streams else self.total
+        if self.d.get("split") is not None and not o.target.answers:
+            split = self.d["split"] + self.front + int(self.between is not None)
+        restart = split if o.layout == "encoder-decoder" else self.total
+        columns: dict[str, Column | Callable[[], Column]] = {
+            "read": read, f"target:{o.heads[0].name}": said,
+            "order": lambda: self.order(split), "position": lambda: position(out, restart),
+            "stream": lambda: stream(out, split), "segment": self.segment,
+        }  # fmt: skip
+        own = dict(o.columns(self)) if o.columns else {}
+        if not o.orders_itself:
+            own = {name: column for name, column in own.items() if name not in ("order", "private")}
+        columns |= own
+        if provenance:
+            columns |= self.provenance()
+            columns |= o.answers(self) if o.answers else {}
+        first = np.searchsorted(self.units.row, np.arange(len(self.rows) + 1))
+        return Samples(out[first], self.rows.index, columns, o.heads, o.layout, o.name, np.diff(self.given.offsets), self.vocab.pad or 0,
+                       self.vocab.get("start"), placed=o.places == "noise")  # fmt: skip
+
+    def order(self, split: Lengths) -> Int32[np.ndarray, " m"]:
+        """The order column of the dial's own settings; others are the recipe's (`Objective.columns`)."""
+        if self.o.visibility == "backward":
+            return backward(self.out)
+        if self.o.visibility == "source-first":
+            return source_first(self.out, split)
+        return order(self.out, prefix_of(self.o.visibility, self.total, split))
+
+    def segment(self) -> Column:
+        if self.rows.packing == "joined":
+            return np.zeros(self.out[-1], dtype=np.int32)
+        return np.repeat(self.rows.segment[np.minimum(self.units.offsets[:-1], max(len(self.rows.segment) - 1, 0))], self.total)
+
+    def text(self, numbers: bool) -> Text:
+        """The clean text, as ids or as numbers."""
+        if numbers and self._numbers is not None:
+            return Text(self._numbers, self.units.offsets)
+        return body_text(self.rows, numbers)
+
+    def write(self, numbers: bool) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """(what is read, what must be said) as ids, or as numbers (-1 where nothing is asked)."""
+        o, d, ink, silent = self.o, self.d, self.ink(numbers), -1 if numbers else SILENT
+        body, begin, end, middle = self.text(numbers), self.begin, self.end, self.middle
+        read = np.empty(self.out[-1], dtype=np.int32)
+        said = np.full(self.out[-1], silent, dtype=np.int32) if o.target.answers else np.empty(self.out[-1], dtype=np.int32)
+        if self.opened:
+            o.target.write(body, d, ink, silent, said, begin, True)
+            _shift(said, begin, end, self.special(HEAD, "bos", ink), read)
+            return read, said
+        text = body
+        for step in o.steps[:-1]:
+            text = run(step, text, d, ink)
+        o.steps[-1].write(text, d, ink, read, begin + self.front)
+        if not o.target.answers and not o.target.over_read:
+            o.target.write(body, d, ink, silent, said, begin + self.front, False)
+        self.write_frame(read, said, ink, silent)
+        if o.target.over_read:
+            _following_read(read, begin, end, np.int32(silent), said)
+        if o.target.answers:
+            o.target.write(body, d, ink, silent, said, middle, o.frame)
+            if o.target.reads_itself:
+                o.target.read(body, d, ink, read, middle)
+            else:
+                _shift(said, middle, end, self.special(START, o.target.start, ink), read)
+        return read, said
+
+    def special(self, slot: int, role: str, ink: Ink) -> Column:
+        """The token of a role, one a unit."""
+        units = np.arange(len(self.units))
+        if ink.numbers:
+            return np.asarray(ink.number(FIXED, slot, units, SPECIAL), dtype=np.int32)
+        return ids_of(role, self.vocab, self.o.name, self.rows)
+
+    def write_frame(self, read: Column, said: Column, ink: Ink, silent: int) -> None:
+        """The frame's tokens; a recipe that may hide them too (fairseq's counting) says so in the decision "frame"."""
+        if self.between is not None:
+            at = self.begin + self.front + self.cut
+            for column in (read, said):
+                _make_room(column, at, self.middle)
+            read[at], said[at] = self.special(BETWEEN, self.between, ink), silent
+        hidden = self.d.get("frame")
+        for side, (role, slot, at) in enumerate(((self.head, HEAD, self.begin), (self.tail, TAIL, self.middle - 1))):
+            if role is None:
+                continue
+            clean = self.special(slot, role, ink)
+            read[at], said[at] = clean, silent
+            if hidden is not None and hidden[:, side].any():
+                hit = hidden[:, side] > 0
+                shown = self.framed(hidden[:, side], clean, ink, side)
+                read[at[hit]], said[at[hit]] = shown[hit], clean[hit]
+
+    def framed(self, action: UInt8[np.ndarray, " u"], clean: Column, ink: Ink, side: int) -> Column:
+        units = np.arange(len(self.units))
+        if ink.numbers:
+            made = (clean & ~15) | SAME
+            for a, kind in ((AS_MASK, MASK), (AS_RANDOM, RANDOM)):
+                made = np.where(action == a, ink.number(LOOSE, 4 * self.body + clean % 7, units, kind), made)
+            return np.asarray(made, dtype=np.int32)
+        random = self.vocab.body[rng.below_each(self.d.keys, rng.FRAME, side, len(self.vocab.body))]
+        return np.where(action == AS_MASK, self.vocab.need("mask", self.o.name), np.where(action == AS_RANDOM, random, clean))
+
+    def labels(self, numbers: bool = False) -> Int32[np.ndarray, " m"]:
+        """The rows' labels as targets of the first position of each unit (or, as numbers, what no position reads)."""
+        if self.rows.label is None:
+            raise ValueError(f"{self.o.name} needs the rows' `label` (a row plan for pairs makes it)")
+        made = np.full(self.out[-1], -1 if numbers else SILENT, dtype=np.int32)
+        first = self.begin[self.total > 0]
+        units = np.arange(len(self.units))[self.total > 0]
+        made[first] = self.body[units] + FIXED + 4 * LABEL if numbers else self.rows.label[self.units.row[units]]
+        return made
+
+    def provenance(self) -> dict[str, Column]:
+        """origin, place, answer and kind, decoded from the numbers that the same kernels wrote."""
+        read, said = self.write(True)
+        length = np.repeat(self.body, self.total)
+        origin = read >> 4
+        place = origin.copy()
+        for _ in range(2):  # a token introduced in place of an introduced one stands for what that one stood for
+            new = place >= length
+            slot = place - length
+            place = np.where(new, np.where(slot % 4 == 0, slot >> 2, -1), place)
+        kind = (read & 15).astype(np.uint8)
+        if self.o.target.over_read:
+            kind[(kind == KEPT) & self.overtaken(origin)] = MOVED
+        return {
+            "origin": origin, "place": place.astype(np.int32), "kind": kind,
+            "answer": np.where(said < 0, -1, said >> 4).astype(np.int32),
+        }  # fmt: skip
+
+    def overtaken(self, origin: Column) -> NDArray[np.bool_]:
+        """Tokens of the text that are read after a later one."""
+        rank = np.repeat(np.arange(len(self.units)) << 40, self.total) + np.where(origin < np.repeat(self.body, self.total), origin, 0)
+        return np.asarray(rank < np.maximum.accumulate(rank))
+
+
+def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
+    """The id of a role for each unit: `mode:R` is a mode token, `language` the unit's own language, others are the vocabulary's."""
+    units = rows.units
+    kind, _, name = role.partition(":")
+    if kind == "mode":
+        if name not in vocab.modes:
+            raise ValueError(f"{recipe} needs the mode token {name!r} and this vocabulary has {sorted(vocab.modes) or 'none'}: "
+                             f"name it with Vocab(…, modes={{{name!r}: id}})")  # fmt: skip
+        return np.full(len(units), vocab.modes[name], dtype=np.int32)
+    if role != "language":
+        return np.full(len(units), vocab.need(role, recipe), dtype=np.int32)
+    if rows.language is not None and len(rows.language):
+        return np.asarray(rows.language[np.minimum(units.offsets[:-1], len(rows.language) - 1)], dtype=np.int32)
+    if len(set(vocab.languages.values())) != 1:
+        raise ValueError(f"{recipe} needs the rows' `language` column (an id a token), or a vocabulary with exactly one language: "
+                         "Vocab(…, languages={'en': id})")  # fmt: skip
+    return np.full(len(units), next(iter(vocab.languages.values())), dtype=np.int32)
+
+
+def run(step: Step, text: Text, d: Decisions, ink: Ink) -> Text:
+    """A step in the middle: text to text."""
+    offsets = np.concatenate([[0], np.cumsum(step.lengths(text.lengths, d))]).astype(np.int64)
+    values = np.empty(offsets[-1], dtype=np.int32)
+    step.write(text, d, ink, values, offsets[:-1])
+    return Text(values, offsets)
