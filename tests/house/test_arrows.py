@@ -33,6 +33,7 @@ MAY = {
     "train": {*CONTRACT, "progress", "objective", "recipes", "data", "model", "visibility"},
     "evaluate": {*CONTRACT, "progress", "rng", "objective", "recipes", "corruption", "data", "model", "train", "view", "report"},
     "report": {*CONTRACT, "objective", "recipes", "view"},
+    "conform": {*CONTRACT, "objective", "recipes", "corruption", "data"},
     "interop": {*CONTRACT, "objective", "recipes", "data", "visibility"},
 }
 

@@ -35,10 +35,10 @@ def options(
 
 def register() -> None:
     """Every command, in the order of use."""
-    from maskdial.cli import ask, card, compare, env, list, prepare, report, runs, show, train, verify
+    from maskdial.cli import ask, card, compare, conform, env, list, prepare, report, runs, show, train, verify
 
     panels: dict[str, Sequence[Any]] = {
-        "See": [list.list_, show.show],
+        "See": [list.list_, show.show, conform.conform],
         "Prepare": [prepare.prepare, verify.verify],
         "Train": [train.train, runs.runs, compare.compare, ask.ask],
         "Read": [report.report, card.card, env.env],
