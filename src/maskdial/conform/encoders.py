@@ -53,15 +53,14 @@ def anywhere(length: int) -> Claim:
 
 
 def random_ids(o: Mapping[str, Any], vocab: Vocab) -> Claim:
-    """Where random tokens come from."""
+    """Where random tokens come from; an id outside has probability 0."""
     whole = o.get("pool") == "vocabulary"
-    return Claim("random tokens", "shape", lambda b: _random(b, whole), uniform(vocab.size if whole else len(vocab.body)),
+    law = uniform(vocab.size)
+    if not whole:
+        law = np.zeros(vocab.size)
+        law[vocab.body] = 1 / len(vocab.body)
+    return Claim("random tokens", "shape", lambda b: np.bincount(body_read(b)[b.flags() == AS_RANDOM], minlength=b.vocab.size), law,
                  said="uniform over " + ("the whole vocabulary" if whole else "ids that are not special"))  # fmt: skip
-
-
-def _random(b: Drawn, whole: bool) -> Any:
-    made = np.bincount(body_read(b)[b.flags() == AS_RANDOM], minlength=b.vocab.size)
-    return made if whole else made[b.vocab.body]
 
 
 def rest_unchanged(b: Drawn) -> Any:
