@@ -19,12 +19,15 @@ class Batch(dict[str, NDArray[Any]]):
     (private, position2, left, right, …); positions run on from source to answer. Two streams (`encoder-decoder`): the same
     names behind `source_` and `answer_`; each stream's positions count from 0. Always `target:HEAD` int32 (SILENT = -100)
     and `weight:HEAD` float32, over the positions of the only or the answer stream. Padding has segment -1. `layout`,
-    `heads` and `body_tokens` are attributes.
+    `heads`, `body_tokens`, `index` (the samples' numbers, int64[rows]: what a model draws depends on them) and `member` (whose
+    samples these are, of a mixture) are attributes.
     """
 
     layout: Layout
     heads: tuple[Any, ...]
     body_tokens: int
+    index: Any = None
+    member: str | None = None
 
     def torch(self, device: Any = None) -> Batch:
         """The same batch as torch tensors; equal rows share memory with the samples."""
@@ -32,7 +35,8 @@ class Batch(dict[str, NDArray[Any]]):
 
         tensors: Any = {k: torch.from_numpy(np.ascontiguousarray(v)).to(device) for k, v in self.items()}
         made = Batch(tensors)
-        made.layout, made.heads, made.body_tokens = self.layout, self.heads, self.body_tokens
+        made.layout, made.heads, made.body_tokens, made.member = self.layout, self.heads, self.body_tokens, self.member
+        made.index = None if self.index is None else torch.from_numpy(np.ascontiguousarray(self.index)).to(device)
         return made
 
 
@@ -64,6 +68,7 @@ def batch(samples: Samples, layout: Layout, length: int | None = None) -> Batch:
             column = run_on(samples) if runs_on else samples.column(name)
             made[name] = rectangle(column, lengths, FILL.get(name.split(":")[0], 0), samples.pad, name, length)
     made.layout, made.heads, made.body_tokens = layout, samples.heads, int(samples.body.sum())
+    made.index = samples.index.view(np.int64)
     return made
 
 

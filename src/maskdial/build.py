@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskdial import rng
+from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.render import AS_MASK, AS_RANDOM
-from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text
+from maskdial.corruption.suffix import Keep
+from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text, offsets_of
+from maskdial.corruption.words import first_parts
 from maskdial.sample import KEPT, MASK, MOVED, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
 from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
 from maskdial.vocab import Vocab
@@ -24,27 +27,63 @@ if TYPE_CHECKING:
     Lengths = Int64[np.ndarray, " u"]
 
 
+FOUR = np.int32(4)
+
+
 @rng.kernel
 def _shift(said, begin, end, opening, read):  # type: ignore[no-untyped-def]
     for u in range(len(begin)):
         if end[u] > begin[u]:
             read[begin[u]] = opening[u]
-            read[begin[u] + 1 : end[u]] = said[begin[u] : end[u] - 1]
+            rng.copy(said, begin[u], end[u] - begin[u] - 1, read, begin[u] + 1)
 
 
 @rng.kernel
 def _following_read(read, begin, end, silent, said):  # type: ignore[no-untyped-def]
     for u in range(len(begin)):
         if end[u] > begin[u]:
-            said[begin[u] : end[u] - 1] = read[begin[u] + 1 : end[u]]
+            rng.copy(read, begin[u] + 1, end[u] - begin[u] - 1, said, begin[u])
             said[end[u] - 1] = silent
+
+
+@rng.kernel
+def _frame(read, said, at, clean, silent):  # type: ignore[no-untyped-def]
+    for u in range(len(at)):
+        read[at[u]], said[at[u]] = clean[u], silent
+
+
+@rng.kernel
+def _decode(read, said, out, body, place, kind):  # type: ignore[no-untyped-def]
+    """From numbers, in place: `read` becomes origin and `said` answer."""
+    for u in range(len(body)):
+        length, first = np.int32(body[u]), np.uint64(out[u])
+        for i in range(np.uint64(out[u + 1]) - first):
+            number = read[first + i]
+            origin = number >> FOUR
+            stands_for = origin
+            for _ in range(2):  # a token introduced in place of an introduced one stands for what that one stood for
+                slot = np.int32(stands_for - length)
+                stands_for = stands_for if slot < 0 else slot >> np.int32(2) if slot & np.int32(3) == 0 else np.int32(-1)
+            read[first + i], place[first + i], kind[first + i] = origin, stands_for, number & np.int32(15)
+            said[first + i] = max(said[first + i] >> FOUR, np.int32(-1))
+
+
+@rng.kernel
+def _mark_overtaken(origin, out, body, kind):  # type: ignore[no-untyped-def]
+    for u in range(len(body)):
+        latest = np.int64(0)
+        for i in range(np.uint64(out[u]), np.uint64(out[u + 1])):
+            here = np.int64(origin[i]) if origin[i] < body[u] else np.int64(0)
+            if here < latest and kind[i] == KEPT:
+                kind[i] = MOVED
+            latest = max(latest, here)
 
 
 @rng.kernel
 def _make_room(column, at, end):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
-        for i in range(end[u] - 1, at[u], -1):
-            column[i] = column[i - 1]
+        if end[u] > at[u]:
+            column[at[u] + 1 : end[u]] = column[at[u] : end[u] - 1].copy()
 
 
 class Build:
@@ -58,7 +97,8 @@ class Build:
         self.o, self.vocab, self.d, self.given = objective, vocab, decisions, rows
         self.rows, self._numbers = objective.prepared(rows, vocab)
         self.units = units = self.rows.units
-        self.body = np.diff(rows.offsets)[units.row]
+        #: body tokens of each unit's row, as given
+        self.body = rows.units.lengths if rows.packing == "joined" else np.diff(rows.offsets)[units.row]
         #: documents framed each by a begin token: position i reads token i-1 and says token i
         self.opened = objective.frame and rows.packing == "isolated" and objective.head == "open" and vocab.bos is not None
         self.head, self.tail, self.between = objective.frame_roles(vocab)
@@ -66,10 +106,9 @@ class Build:
         lengths = units.lengths
         for step in objective.steps:
             lengths = step.lengths(lengths, decisions)
-        self.source = lengths + self.front + int(self.tail is not None) + int(self.between is not None)
+        self.source = lengths + (self.front + int(self.tail is not None) + int(self.between is not None))
         self.answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame)
-        self.out = np.zeros(len(units) + 1, dtype=np.int64)
-        np.cumsum(self.source + self.answer, out=self.out[1:])
+        self.out = offsets_of(self.total)
         self.begin, self.end, self.middle = self.out[:-1], self.out[1:], self.out[:-1] + self.source
 
     def ink(self, numbers: bool) -> Ink:
@@ -78,17 +117,14 @@ class Build:
     @cached_property
     def total(self) -> Lengths:
         """Positions a unit."""
-        return self.source + self.answer
+        return self.source + self.answer if self.o.target.answers else self.source
 
     @cached_property
     def cut(self) -> Lengths:
         """Where the second part begins, in text tokens: a drawn split, or the rows' parts."""
         if (drawn := self.d.get("split")) is not None:
             return np.asarray(drawn, dtype=np.int64)
-        assert self.rows.part is not None
-        second = np.concatenate([[0], np.cumsum(self.rows.part == 1)])
-        offsets = self.units.offsets
-        return np.asarray(self.units.lengths - (second[offsets[1:]] - second[offsets[:-1]]), dtype=np.int64)
+        return first_parts(self.rows, self.units.offsets)
 
     def samples(self, provenance: bool) -> Samples:
         read, said = self.write(False)
@@ -109,9 +145,11 @@ class Build:
         if provenance:
             columns |= self.provenance()
             columns |= o.answers(self) if o.answers else {}
-        first = np.searchsorted(self.units.row, np.arange(len(self.rows) + 1))
-        return Samples(out[first], self.rows.index, columns, o.heads, o.layout, o.name, np.diff(self.given.offsets), self.vocab.pad or 0,
-                       self.vocab.get("start"), placed=o.places == "noise")  # fmt: skip
+        joined = self.rows.packing == "joined"
+        offsets = out if joined else out[np.searchsorted(self.units.row, np.arange(len(self.rows) + 1))]
+        return Samples(offsets, self.rows.index, columns, o.heads, o.layout, o.name,
+                       self.body if joined else np.diff(self.given.offsets), self.vocab.pad or 0, self.vocab.get("start"),
+                       placed=o.places == "noise")  # fmt: skip
 
     def order(self, split: Lengths) -> Int32[np.ndarray, " m"]:
         """The order column of the dial's own settings; others are the recipe's (`Objective.columns`)."""
@@ -136,18 +174,25 @@ class Build:
         """(what is read, what must be said) as ids, or as numbers (-1 where nothing is asked)."""
         o, d, ink, silent = self.o, self.d, self.ink(numbers), -1 if numbers else SILENT
         body, begin, end, middle = self.text(numbers), self.begin, self.end, self.middle
-        read = np.empty(self.out[-1], dtype=np.int32)
-        said = np.full(self.out[-1], silent, dtype=np.int32) if o.target.answers else np.empty(self.out[-1], dtype=np.int32)
+        size = int(self.out[-1])
+        if self.as_it_is and not numbers:
+            read, said = body.values, np.empty(size, dtype=np.int32)
+        else:  # one block of memory: an allocator keeps it for the next call, where it would give two back
+            block = np.empty(2 * size, dtype=np.int32)
+            read, said = block[:size], block[size:]
+        if o.target.answers:
+            said.fill(silent)
         if self.opened:
             o.target.write(body, d, ink, silent, said, begin, True)
-            _shift(said, begin, end, self.special(HEAD, "bos", ink), read)
+            _shift(body.values, begin, end, self.special(HEAD, "bos", ink), read)
             return read, said
-        text = body
+        text, at = body, begin + self.front if self.front else begin
         for step in o.steps[:-1]:
             text = run(step, text, d, ink)
-        o.steps[-1].write(text, d, ink, read, begin + self.front)
+        if read is not body.values:
+            o.steps[-1].write(text, d, ink, read, at)
         if not o.target.answers and not o.target.over_read:
-            o.target.write(body, d, ink, silent, said, begin + self.front, False)
+            o.target.write(body, d, ink, silent, said, at, False)
         self.write_frame(read, said, ink, silent)
         if o.target.over_read:
             _following_read(read, begin, end, np.int32(silent), said)
@@ -159,11 +204,16 @@ class Build:
                 _shift(said, middle, end, self.special(START, o.target.start, ink), read)
         return read, said
 
+    @cached_property
+    def as_it_is(self) -> bool:
+        """Whether what is read is the rows' tokens, unchanged and unframed: then it is not copied."""
+        framed = self.opened or self.front or self.tail is not None or self.between is not None
+        return not framed and not self.o.target.answers and all(type(step).write is Keep.write for step in self.o.steps)
+
     def special(self, slot: int, role: str, ink: Ink) -> Column:
         """The token of a role, one a unit."""
-        units = np.arange(len(self.units))
         if ink.numbers:
-            return np.asarray(ink.number(FIXED, slot, units, SPECIAL), dtype=np.int32)
+            return ink.fixed(slot, SPECIAL)
         return ids_of(role, self.vocab, self.o.name, self.rows)
 
     def write_frame(self, read: Column, said: Column, ink: Ink, silent: int) -> None:
@@ -178,7 +228,7 @@ class Build:
             if role is None:
                 continue
             clean = self.special(slot, role, ink)
-            read[at], said[at] = clean, silent
+            _frame(read, said, at, clean, np.int32(silent))
             if hidden is not None and hidden[:, side].any():
                 hit = hidden[:, side] > 0
                 shown = self.framed(hidden[:, side], clean, ink, side)
@@ -191,7 +241,8 @@ class Build:
             for a, kind in ((AS_MASK, MASK), (AS_RANDOM, RANDOM)):
                 made = np.where(action == a, ink.number(LOOSE, 4 * self.body + clean % 7, units, kind), made)
             return np.asarray(made, dtype=np.int32)
-        random = self.vocab.body[rng.below_each(self.d.keys, rng.FRAME, side, len(self.vocab.body))]
+        pool = pool_ids(self.vocab, getattr(self.o.steps[-1], "pool", "body"))
+        random = pool[rng.below_each(self.d.keys, rng.FRAME, side, len(pool))]
         return np.where(action == AS_MASK, self.vocab.need("mask", self.o.name), np.where(action == AS_RANDOM, random, clean))
 
     def labels(self, numbers: bool = False) -> Int32[np.ndarray, " m"]:
@@ -206,26 +257,12 @@ class Build:
 
     def provenance(self) -> dict[str, Column]:
         """origin, place, answer and kind, decoded from the numbers that the same kernels wrote."""
-        read, said = self.write(True)
-        length = np.repeat(self.body, self.total)
-        origin = read >> 4
-        place = origin.copy()
-        for _ in range(2):  # a token introduced in place of an introduced one stands for what that one stood for
-            new = place >= length
-            slot = place - length
-            place = np.where(new, np.where(slot % 4 == 0, slot >> 2, -1), place)
-        kind = (read & 15).astype(np.uint8)
+        origin, answer = self.write(True)
+        place, kind = np.empty_like(origin), np.empty(len(origin), dtype=np.uint8)
+        _decode(origin, answer, self.out, self.body, place, kind)
         if self.o.target.over_read:
-            kind[(kind == KEPT) & self.overtaken(origin)] = MOVED
-        return {
-            "origin": origin, "place": place.astype(np.int32), "kind": kind,
-            "answer": np.where(said < 0, -1, said >> 4).astype(np.int32),
-        }  # fmt: skip
-
-    def overtaken(self, origin: Column) -> NDArray[np.bool_]:
-        """Tokens of the text that are read after a later one."""
-        rank = np.repeat(np.arange(len(self.units)) << 40, self.total) + np.where(origin < np.repeat(self.body, self.total), origin, 0)
-        return np.asarray(rank < np.maximum.accumulate(rank))
+            _mark_overtaken(origin, self.out, self.body, kind)
+        return {"origin": origin, "place": place, "kind": kind, "answer": answer}
 
 
 def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
@@ -249,7 +286,7 @@ def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
 
 def run(step: Step, text: Text, d: Decisions, ink: Ink) -> Text:
     """A step in the middle: text to text."""
-    offsets = np.concatenate([[0], np.cumsum(step.lengths(text.lengths, d))]).astype(np.int64)
+    offsets = offsets_of(step.lengths(text.lengths, d))
     values = np.empty(offsets[-1], dtype=np.int32)
     step.write(text, d, ink, values, offsets[:-1])
     return Text(values, offsets)

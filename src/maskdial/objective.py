@@ -106,10 +106,12 @@ class Objective:
                 known = ", ".join(name for step in self.steps for name in step.decisions) or "none"
                 raise ValueError(f"{self.name} makes no decision named {sorted(unknown)[0]!r} (its decisions: {known})")
         lengths = units.lengths
-        for step in self.steps:
+        for number, step in enumerate(self.steps):
+            if number:
+                lengths = self.steps[number - 1].lengths(lengths, d)
             step.draw(rows, lengths, d, vocab)
-            d.values.update({name: value for name, value in (force or {}).items() if name in step.decisions})
-            lengths = step.lengths(lengths, d)
+            if force:
+                d.values.update({name: value for name, value in force.items() if name in step.decisions})
         return d
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:

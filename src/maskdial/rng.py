@@ -31,6 +31,8 @@ U27, U30, U31, U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
 
 #: One number a use of noise. Never renumber: the noise of every recipe would change.
 SELECT, RENDER, REPLACE, LENGTHS, CUT, KEEP, PERMUTE, ROTATE, SPLIT, INSERT, ROLL, COUNT, FRAME = range(1, 14)
+RUN, SHUFFLE, GUESSES, GUESSED, GAPS = range(20, 25)
+MIDDLE, BLANKS, PLACES, TURNS, CHOSEN, RANKS, LEVELS, NOISE = range(26, 34)
 
 
 @cache
@@ -80,9 +82,15 @@ def kernel(function: Callable[..., Any]) -> Any:
         config.CACHE_DIR = before
 
 
-@kernel
+def inlined(function: Callable[..., Any]) -> Any:
+    """A part of kernels that is written out where it is called: a call with arrays costs more than a short run's copy."""
+    return numba.njit(nogil=True, inline="always", boundscheck=False)(function)
+
+
+@inlined
 def copy(source, first, count, target, place):  # type: ignore[no-untyped-def]
-    """`target[place:place+count] = source[first:first+count]`, for short runs: unsigned indices need no wrap-around test."""
+    """`target[place:place+count] = source[first:first+count]`: unsigned indices need no wrap-around test, and assigning a slice
+    would ask at each token whether the two overlap."""
     a, b = np.uint64(first), np.uint64(place)
     for i in range(np.uint64(count)):
         target[b + i] = source[a + i]
@@ -138,6 +146,14 @@ def below_each(keys: UInt64[np.ndarray, " u"], use: int, counter: int, n: int) -
     return (((bits >> U32) * np.uint64(n)) >> U32).astype(np.int64)
 
 
+@kernel
+def _keys(stem, index, number, out):  # type: ignore[no-untyped-def]
+    for u in range(len(out)):
+        key = mix((stem ^ index[u]) + GOLDEN)
+        again = mix((key ^ np.uint64(number[u])) + GOLDEN)
+        out[u] = again if number[u] > 0 else key
+
+
 @cache
 def word(name: str) -> int:
     """64 bits that stand for a name."""
@@ -149,10 +165,9 @@ def keys(
 ) -> UInt64[np.ndarray, " u"]:
     """One key a unit, from the seed, the recipe's name, the epoch, the global sample number and the document's number in
     its row (0 leaves the key as it is, so that a document noised alone and first in a row gets the same noise)."""
-    h = 0
+    stem = 0
     for value in (seed, word(name), epoch):
-        h = _mix_int(((h ^ (value % 2**64)) + int(GOLDEN)) % 2**64)
-    made = _mix((np.uint64(h) ^ index.astype(np.uint64)) + GOLDEN)
-    if number is not None and number.any():
-        made = np.where(number > 0, _mix((made ^ number.astype(np.uint64)) + GOLDEN), made)
+        stem = _mix_int(((stem ^ (value % 2**64)) + int(GOLDEN)) % 2**64)
+    made = np.empty(len(index), dtype=np.uint64)
+    _keys(np.uint64(stem), index.astype(np.uint64), np.zeros(len(index), dtype=np.int64) if number is None else number, made)
     return made

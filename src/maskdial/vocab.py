@@ -6,7 +6,7 @@ An objective never touches a tokenizer. It asks a `Vocab` for the ids it needs a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,35 @@ FIM_SPELLINGS = {
 FALLBACK = {"cls": "bos", "sep": "eos", "start": "eos"}
 
 
+class _Codec:
+    """Text to ids and back by a `tokenizers.Tokenizer`: nothing is added, and a special token spelt in text stays text."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    @cached_property
+    def _plain(self) -> Any:
+        """A copy, made when it is first needed, so that the caller's tokenizer keeps its settings."""
+        plain = type(self._engine).from_str(self._engine.to_str())
+        plain.no_padding()
+        plain.no_truncation()
+        plain.encode_special_tokens = True
+        return plain
+
+    def encode(self, text: str) -> list[int]:
+        return list(self._plain.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return str(self._plain.decode([int(id) for id in ids], skip_special_tokens=False))
+
+
 @dataclass(frozen=True)
 class Vocab:
     """The ids of a tokenizer by role. `size` counts every id, reserved ones too; a role that is None is absent.
 
     `reserved` are further ids that body text never produces. `word_start[id]` says whether a token starts a word,
-    for callers that have ids but no text.
+    for callers that have ids but no text. `codec` is the tokenizer where there is one: `encode(text)` gives body ids, `decode(ids)`
+    text.
     """
 
     size: int
@@ -63,6 +86,7 @@ class Vocab:
     languages: Mapping[str, int] = field(default_factory=dict)
     reserved: frozenset[int] = frozenset()
     word_start: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
+    codec: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sentinels", tuple(int(s) for s in self.sentinels))
@@ -115,7 +139,8 @@ class Vocab:
             tokenizer = Tokenizer.from_file(str(file))
         tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)
         size = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-        return cls.from_lookup(tokenizer.token_to_id, size, added=tokenizer.get_added_tokens_decoder())
+        found = cls.from_lookup(tokenizer.token_to_id, size, added=tokenizer.get_added_tokens_decoder())
+        return replace(found, codec=_Codec(tokenizer))
 
     @classmethod
     def from_lookup(cls, find: Callable[[str], int | None], size: int, added: Mapping[int, Any] | None = None) -> Vocab:
@@ -139,5 +164,5 @@ class Vocab:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a manifest; `Vocab(**value)` reads them back."""
-        value = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "word_start"}
+        value = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("word_start", "codec")}
         return {k: sorted(v) if isinstance(v, frozenset) else list(v) if isinstance(v, tuple) else v for k, v in value.items()}

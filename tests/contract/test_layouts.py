@@ -126,8 +126,7 @@ def test_any_rows_make_a_batch_in_every_layout(name, lengths, vocab):
         assert {len(column) for column in batch.values()} == {len(lengths)}
         if layout != "encoder-decoder":
             assert (batch["segment"] >= 0).sum() == len(s.read)
-        scored = (batch["target:token"] != SILENT).sum()
-        assert scored == s.num_scored
+        assert sum((batch[f"target:{head.name}"] != SILENT).sum() for head in s.heads) == s.num_scored
 
 
 def test_one_stream_is_never_parted_in_silence(vocab):

@@ -1,10 +1,17 @@
 """Small corpora that several tests share."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from maskdial.data import prepare
+
+#: larger real text that is not everywhere
+SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
+needs_languages = pytest.mark.skipif(
+    not (SHARED / "multilingual.jsonl.gz").is_file(), reason="the larger real text is not on this machine"
+)
 
 TOPICS = ("rivers", "engines", "birds", "music")
 

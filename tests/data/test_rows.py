@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskdial.data import Corpus, Loader, merge
-from maskdial.data.build import Options, prepare_shard
+from maskdial.data.build import prepare_shard
+from maskdial.data.options import Options
 from maskdial.data.shuffle import permute
 from maskdial.errors import UserError
 

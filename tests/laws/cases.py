@@ -11,7 +11,13 @@ EXTRA = [
     ("bart", {"infill": 0.0, "permute": False, "rotate": 1.0}), ("bart", {"infill": 0.0}), ("bart", {"permute": False}),
     ("bart", {"mask": 0.1, "delete": 0.1, "rotate": 0.5}), ("bart", {"infill": 0.0, "permute": False}),
     ("prefix-lm", {"split": 0.25}),
+    ("t5", {"rate": 0.5}), ("t5-iid", {"style": "bert"}), ("t5-iid", {"style": "mass"}), ("t5-iid", {"rate": 0.5, "final_sentinel": True}),
+    ("pegasus", {"strategy": "lead"}), ("pegasus", {"strategy": "random"}), ("mbart", {"infill": 0.0}),
+    ("gpt", {"eod_loss": False, "reset_position": True, "reset_attention": True}), ("sft", {"mean": "example"}),
+    ("fim", {"rate": 1.0, "level": "document"}), ("glm", {"task": "sentence"}), ("glm", {"task": "document"}), ("block-diffusion", {"block": 1}),
 ]  # fmt: skip
+#: what is hidden follows from the text alone, whatever the seed
+CHOSEN_BY_TEXT = [("pegasus", {}), ("pegasus", {"strategy": "lead"})]
 CASES = [(name, {}) for name in md.recipes()]
 CASES += [(name, {"compat": mode}) for name in md.recipes() for mode in find(name).about.modes]
 CASES += EXTRA

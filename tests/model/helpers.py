@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from maskdial.batch import Batch
-from maskdial.model import Model, ModelConfig, build
-from maskdial.sample import SILENT, Head
+from maskdial.model import ExtraHead, Model, ModelConfig, build
+from maskdial.sample import SILENT, Head, Samples
+from tests.contract.handmade import CASES, table
 
 V = 50
 
@@ -53,7 +56,7 @@ def columns(order: str, rows: int, length: int, rng: np.random.Generator) -> dic
 def config(shape: str = "single", **changes: object) -> ModelConfig:
     """A very small model."""
     sizes: dict[str, object] = {"d": 16, "layers": 2, "heads": 2, "ffn": 64}
-    return ModelConfig(vocab_size=V, shape=shape, **(sizes | changes))  # type: ignore[arg-type]
+    return ModelConfig(shape=shape, **({"vocab_size": V} | sizes | changes))  # type: ignore[arg-type]
 
 
 def model(shape: str = "single", seed: int = 0, dtype: torch.dtype = torch.float64, **changes: object) -> Model:
@@ -65,3 +68,28 @@ def model(shape: str = "single", seed: int = 0, dtype: torch.dtype = torch.float
             if p.dim() == 1 or p.abs().sum() == 0:
                 p.add_(0.3 * torch.randn(p.shape, generator=generator).to(dtype))
     return made
+
+
+def handmade(name: str) -> Samples:
+    """A hand-made sample of the contract's tests, each head in the form that its objective trains it in."""
+    samples = next(c.samples for c in CASES if c.name == name)
+    form = {"span-boundary": "boundary", "multi-token-reach-0": "module", "multi-token-reach-1": "module"}.get(name, "plain")
+    samples = table(samples)
+    samples.heads = tuple(h if h.name == "token" else replace(h, form=form) for h in samples.heads)  # type: ignore[arg-type]
+    if name == "electra-generator":
+        samples.heads = (*samples.heads, Head("replaced", kind="binary", coefficient=50.0, form="drawn"))
+        samples._columns["target:replaced"] = np.where(samples.segment >= 0, 0, SILENT).astype(np.int32)
+    return samples
+
+
+def extra(heads: tuple[Head, ...]) -> tuple[ExtraHead, ...]:
+    """What a model needs to answer them."""
+    return tuple(ExtraHead(name=h.name, kind=h.kind, form=h.form, reach=h.reach if h.form == "module" else 0)
+                 for h in heads if h.name != "token")  # fmt: skip
+
+
+def model_of(samples: Samples, **changes: object) -> Model:
+    """A very small model of a hand-made sample's layout and heads; ids of words go to 99."""
+    shape = "encoder-decoder" if samples.layout == "encoder-decoder" else "single"
+    parts = {"parts": 2} if samples.has("part") else {}
+    return model(shape, vocab_size=100, extra_heads=extra(samples.heads), **(parts | changes))

@@ -8,34 +8,63 @@ import torch
 
 from maskdial.batch import Batch
 from maskdial.model import Model, counts, log_probs, loss
+from maskdial.model.loss import Smoothing, TokenLoss, smoothed
 from maskdial.sample import SILENT, Head
-from tests.model.helpers import V, double, model, single
+from tests.contract.handmade import table
+from tests.model.helpers import V, double, handmade, model, model_of, single
 
 
-def oracle(m: Model, batch: Batch, z: float = 0.0, smoothing: float = 0.0) -> torch.Tensor:
-    """Σ weight · loss from full logits at every position."""
+def oracle(m: Model, batch: Batch, z: float = 0.0, smoothing: float = 0.0, kind: str = "others") -> torch.Tensor:
+    """Σ weight · loss from full logits at every position; the target's distribution is written out."""
     logits = m.logits(m.hidden(batch))
     logp, log_z = torch.log_softmax(logits, -1), logits.logsumexp(-1)
     target = batch["target:token"].long()
     asked = target != SILENT
-    nll = -logp.gather(-1, target.clamp(min=0)[..., None])[..., 0]
-    each = (1 - smoothing) * nll - smoothing * logp.mean(-1) + z * log_z.square()
+    gold = torch.nn.functional.one_hot(target.clamp(min=0), V).double()
+    share = (1 - gold) * smoothing / (V - 1) if kind == "others" else torch.full_like(gold, smoothing / V)
+    each = -(((1 - smoothing) * gold + share) * logp).sum(-1) + z * log_z.square()
     return (each * batch["weight:token"])[asked].sum()
 
 
 @pytest.mark.parametrize("shape", ["single", "encoder-decoder"])
-@pytest.mark.parametrize(("z", "smoothing"), [(0.0, 0.0), (1e-2, 0.0), (0.0, 0.1), (1e-2, 0.1)])
+@pytest.mark.parametrize(("z", "smoothing", "kind"), [(0.0, 0.0, "others"), (1e-2, 0.0, "others"), (0.0, 0.1, "others"),
+                                                     (0.0, 0.1, "all"), (1e-2, 0.1, "all")])  # fmt: skip
 @pytest.mark.parametrize("chunk", [1, 4, 100])
-def test_value_and_gradients(shape: str, z: float, smoothing: float, chunk: int) -> None:
+def test_value_and_gradients(shape: str, z: float, smoothing: float, kind: Smoothing, chunk: int) -> None:
     m = model(shape)
     batch = single("prefix") if shape == "single" else double()
-    expected = oracle(m, batch, z, smoothing)
+    expected = oracle(m, batch, z, smoothing, kind)
     want = torch.autograd.grad(expected, list(m.parameters()))
-    made = loss(m, batch, z=z, smoothing=smoothing, chunk=chunk)
+    made = loss(m, batch, z=z, smoothing=smoothing, smoothing_kind=kind, chunk=chunk)
     torch.testing.assert_close(made.sums["token"], expected)
     (2 * made.total()).backward()  # type: ignore[no-untyped-call]
     for (name, p), gradient in zip(m.named_parameters(), want, strict=True):
         torch.testing.assert_close(p.grad, 2 * gradient / made.counts["token"], msg=name)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("others", 0.843954), ("all", 0.813793)])
+def test_two_conventions_of_smoothing(kind: Smoothing, expected: float) -> None:
+    """p = (.5, .2, .15, .1, .05), the first is right, ε = .1: fairseq's and T5X's number, and torch's."""
+    p = torch.tensor([[0.5, 0.2, 0.15, 0.1, 0.05]], dtype=torch.float64)
+    gold, one = torch.tensor([0]), torch.ones(1, dtype=torch.float64)
+    made, plain = TokenLoss.apply(p.log(), torch.eye(5, dtype=torch.float64), gold, one, 1.0, 0.0, smoothed(0.1, kind, 5), 8)
+    assert float(made) == pytest.approx(expected, abs=5e-7)
+    assert float(plain) == pytest.approx(np.log(2))
+    if kind == "all":
+        torch.testing.assert_close(made, torch.nn.functional.cross_entropy(p.log(), gold, label_smoothing=0.1))
+
+
+def test_masked_diffusion_is_the_bound() -> None:
+    """Σ over hidden tokens of −log p / t, over the body tokens (Sahoo et al. 2024, equation 11), in float64 by hand."""
+    samples = handmade("block-diffusion")
+    m, batch = model_of(samples), samples.batch().torch()
+    made = loss(m, batch)
+    logp = torch.log_softmax(m(batch)[0], -1)
+    level = {1: 0.5, 2: 0.8, 3: 0.8, 4: 0.25}
+    bound = sum(-logp[i, batch["target:token"][0, i].long()] / t for i, t in level.items()) / 6
+    torch.testing.assert_close(made.total(), bound)
+    assert made.counts == {"token": 6.0}
+    torch.testing.assert_close(made.plain["token"], sum(-logp[i, batch["target:token"][0, i].long()] for i in level).detach())
 
 
 def test_bf16_is_close() -> None:
@@ -114,6 +143,23 @@ def test_extra_heads() -> None:
         assert (log_probs(m, batch, str(head["name"])) <= 0).all()
     with pytest.raises(ValueError, match="no head 'token\\+2'"):
         loss(model(), batch)
+
+
+@pytest.mark.parametrize("name", ["next-sentence", "span-boundary", "electra-discriminator", "electra-generator", "multi-token-reach-1"])
+def test_every_kind_of_head_is_weighed_a_position(name: str) -> None:
+    """A weight counts a position that often; a weight of 0 leaves its loss out and its place in the count."""
+    samples = handmade(name)
+    m, batch = model_of(samples), table(samples, samples).batch().torch()
+    batch.heads = samples.heads
+    plain = loss(m, batch)
+    for head in samples.heads:
+        batch[f"weight:{head.name}"] = batch[f"weight:{head.name}"] * torch.tensor([[0.0], [3.0]])
+    weighed = loss(m, batch)
+    for head in samples.heads:
+        if head.form != "drawn":  # the two rows draw different tokens
+            torch.testing.assert_close(weighed.sums[head.name], 1.5 * plain.sums[head.name])
+        torch.testing.assert_close(weighed.plain[head.name], plain.plain[head.name])
+        assert weighed.scored == plain.scored
 
 
 def test_memory_follows_the_chunk_not_the_batch() -> None:

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from maskdial.model import PRESETS, ModelConfig, build, loss
 from maskdial.sample import sight
+from maskdial.visibility.attend import Visible
 from tests.model.helpers import V, config, double, model, single
 
 
@@ -19,8 +20,6 @@ def test_gradient_is_zero_outside_sight_and_only_there(order: str, positions: st
     found = []
     for asked in range(5):
         rows = torch.nn.functional.embedding(batch["read"].reshape(-1), m.embedding).detach().requires_grad_()
-        from maskdial.visibility.attend import Visible
-
         x = m.stack(rows, Visible.of(batch["order"], batch["segment"]), batch["position"])
         m.logits(x[asked]).square().sum().backward()
         found.append(rows.grad.abs().sum(-1) > 0)
@@ -50,6 +49,30 @@ def test_answers_do_not_look_ahead_and_see_the_whole_source() -> None:
     batch["source_read"][:, -1] = (batch["source_read"][:, -1] + 1) % V
     assert (after != m.hidden(batch)).any(-1).all()
     assert m.features(batch).shape == (2, 7, 16)
+
+
+def test_an_answer_may_look_both_ways() -> None:
+    """Conditional masked LM: every answer position sees every other, and relative positions tell left from right."""
+    m, batch = model("encoder-decoder", answer_both_ways=True), double()
+    batch["answer_order"] = torch.ones_like(batch["answer_order"])
+    before = m.hidden(batch)
+    batch["answer_read"][:, 4] = (batch["answer_read"][:, 4] + 1) % V
+    assert (before != m.hidden(batch)).any(-1).all()
+    assert not model("encoder-decoder").stack.place.both_ways  # type: ignore[union-attr]
+    bias = m.stack.place(batch["answer_position"], Visible.of(batch["answer_order"], batch["answer_segment"]), torch.float64)  # type: ignore[arg-type]
+    assert not bias[0, :, 2, 3].equal(bias[0, :, 2, 4])  # one way, all that comes later is one bucket
+
+
+def test_a_second_coordinate_wants_rotary_positions() -> None:
+    batch = single("prefix")
+    batch["position2"] = batch["position"] // 3
+    assert not model().hidden(batch).allclose(model().hidden(single("prefix")))
+    with pytest.raises(ValueError, match=r"position2, GLM.*shape 'single' and rotary"):
+        model(positions="relative").hidden(batch)
+    two = double()
+    two["answer_position2"] = two["answer_position"]
+    with pytest.raises(ValueError, match="position2"):
+        model("encoder-decoder").hidden(two)
 
 
 def test_source_padding_is_not_seen() -> None:

@@ -16,7 +16,9 @@ def prepare(
     paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]…", help="Files, folders, globs, pydocs or hf:NAME.")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="words, bytes, a tokenizer.json or a folder with one (default: train one).")] = None,
     vocab_size: Annotated[int | None, typer.Option(help="Body ids of the trained tokenizer (default: by amount of text).")] = None,
-    add: Annotated[list[str] | None, typer.Option(help="Add missing special tokens to a given tokenizer: mask, pad, sentinels, …")] = None,
+    add: Annotated[list[str] | None, typer.Option(help="Add missing special tokens to a given tokenizer: mask, languages, …")] = None,
+    template: Annotated[str | None, typer.Option(help="Chat template for messages: a Jinja file, a tokenizer's folder or plain.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Leave out supervised records whose prompt alone has so many tokens.")] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make one of N shards, on a machine of its own; then --merge.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Join the shards in --out to one corpus.")] = False,
     held_out: Annotated[float, typer.Option(help="Share of documents kept from training, 0 to below 1.")] = 0.05,
@@ -28,7 +30,8 @@ def prepare(
 ) -> None:
     """Turn text into a corpus folder: tokens, words and sentences, with a tokenizer and digests of everything.
 
-    .txt and .md (a blank line ends a document), .jsonl, .csv and .parquet, each also .gz and .zst. The same text and options
+    .txt and .md (a blank line ends a document), .jsonl, .csv and .parquet, each also .gz and .zst. Records without a text may
+    be supervised: a prompt and a completion, or messages of a conversation (role, content). The same text and options
     always give the same bytes; a command that was stopped is simply run again. With --shard I/N, N machines each make one
     shard of the same folder, and `maskdial prepare --merge --out DIR` joins them.
 
@@ -39,9 +42,12 @@ def prepare(
       maskdial prepare books/*.txt notes.jsonl --out corpus --vocab-size 8192
 
       maskdial prepare books/ --out corpus --shard 1/4
+
+      maskdial prepare chats.jsonl --out chats --tokenizer DIR --max-length 2048
     """
     from maskdial.data import merge as join
-    from maskdial.data.build import Options, prepare_shard
+    from maskdial.data.build import prepare_shard
+    from maskdial.data.options import Options
     from maskdial.errors import UserError
 
     if merge:
@@ -49,7 +55,7 @@ def prepare(
             raise UserError("--merge joins the shards that are in --out; it takes no text and no --shard", code="usage.merge")
         _say(join(out), json_)
         return
-    options = Options(tokenizer, vocab_size, held_out, text_column, _errors(errors), tuple(add or ()))
+    options = Options(tokenizer, vocab_size, held_out, text_column, _errors(errors), tuple(add or ()), template, max_length)
     number, of = _shard(shard)
     record = prepare_shard(paths or [], out, options, number, of, overwrite=overwrite, progress=_mode(progress))
     if shard is None:
@@ -96,13 +102,30 @@ def _warnings(record: dict[str, Any]) -> list[str]:
         "replaced": "documents held bytes that are not UTF-8, which became U+FFFD",
         "dropped": "documents held bytes that are not UTF-8 and were left out",
         "spelled": "places spell a special token and were encoded as plain text",
+        "unanswered": "supervised records have no completion and were left out",
+        "silent": "supervised records have a completion that the tokenizer has no token for, and were left out",
+        "long": "supervised records have a prompt that fills --max-length, and were left out",
+        "merged": "supervised records have a token across the border of prompt and completion, and were encoded in two pieces",
     }
     found = [f"{record['tally'][key]:,} {what}" for key, what in said.items() if record["tally"][key]]
     added = record["tokenizer"]["added"]
     if added:
         listed = ", ".join(f"{s} = {id}" for s, id in list(added.items())[:4]) + (" …" if len(added) > 4 else "")
         found.append(f"{len(added)} special tokens were added to the tokenizer ({listed}): a model needs as many more embedding rows")
+    lacking = sorted({n for s in record["shards"] for n in s.get("languages", ())} - set(record["tokenizer"]["reserved"]["languages"]))
+    if lacking:
+        found.append(f"the tokenizer has no token for the language {', '.join(lacking)}: rows will not tell languages (--add languages)")
     return found
+
+
+def _supervised(record: dict[str, Any], part: str) -> dict[str, int]:
+    """How many of a part's tokens ask and how many answer; nothing for plain text."""
+    shards = [s for s in record["shards"] if s["part"] == part and "asking" in s]
+    asking = sum(s["asking"] for s in shards)
+    return {
+        "prompt_tokens": asking, "completion_tokens": sum(s["tokens"] for s in shards) - asking,
+        "longest_prompt": max(s["longest_prompt"] for s in shards),
+    } if shards else {}  # fmt: skip
 
 
 def _say(corpus: Corpus, json_: bool) -> None:
@@ -110,7 +133,7 @@ def _say(corpus: Corpus, json_: bool) -> None:
 
     warnings = _warnings(corpus.manifest)
     parts = {
-        p.name: {"documents": p.num_documents, "tokens": p.num_tokens, "bytes": p.total_bytes}
+        p.name: {"documents": p.num_documents, "tokens": p.num_tokens, "bytes": p.total_bytes} | _supervised(corpus.manifest, p.name)
         for p in (corpus.train, corpus.held_out)
     }
     if json_:
@@ -123,6 +146,9 @@ def _say(corpus: Corpus, json_: bool) -> None:
     print(f"{corpus.folder}  ({corpus.name}, fingerprint {corpus.fingerprint[:16]})")
     for name, part in parts.items():
         print(f"  {name.replace('_', ' '):9} {part['documents']:>11,} documents {part['tokens']:>13,} tokens {part['bytes']:>13,} bytes")
+        if "prompt_tokens" in part:
+            print(f"  {'':9} {part['completion_tokens']:>11,} tokens answer, {part['prompt_tokens']:,} ask; "
+                  f"the longest prompt has {part['longest_prompt']:,}")  # fmt: skip
     special = len(corpus.vocab.special)
     print(f"  tokenizer {corpus.tokenizer.name}: {corpus.vocab.size - special:,} body ids + {special} special")
     for warning in warnings:

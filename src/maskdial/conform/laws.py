@@ -85,3 +85,24 @@ def cut_pairs(length: int) -> Law:
         for b in range(a, length + 1):
             law[a, b] = (1 if a == b else 2) / (length + 1) ** 2
     return law.reshape(-1)
+
+
+def occupied(cells: int, draws: int) -> tuple[float, float]:
+    """(mean, standard deviation) of how many of `cells` are hit by `draws` draws with replacement."""
+    one, two = (1 - 1 / cells) ** draws, (1 - 2 / cells) ** draws
+    return cells * (1 - one), (cells * one + cells * (cells - 1) * two - cells**2 * one**2) ** 0.5
+
+
+def level_deviation(least: float, length: int) -> float:
+    """Standard deviation of the hidden share of a text of `length` tokens whose noise level is uniform in `least` … 1."""
+    mean, square = (1 + least) / 2, (1 + least + least**2) / 3
+    return (square - mean**2 + (mean - square) / length) ** 0.5
+
+
+def runs(rate: float, length: int) -> tuple[float, float]:
+    """(mean, standard deviation) of the runs that independent coins make: a run starts at the first token with probability r,
+    elsewhere with r (1 − r), and never at two neighbours."""
+    inner = rate * (1 - rate)
+    starts = np.array([rate] + [inner] * (length - 1))
+    variance = (starts * (1 - starts)).sum() - 2 * (starts[1:] * starts[:-1]).sum()
+    return float(starts.sum()), float(variance) ** 0.5

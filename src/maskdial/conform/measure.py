@@ -44,8 +44,12 @@ def first_spans(drawn: Drawn, most: int) -> NDArray[Any]:
 def body_read(drawn: Drawn) -> NDArray[np.int32]:
     """What is read at the text's places, for objectives that keep the text's length, [rows, length]."""
     read = drawn.samples.read.reshape(drawn.count, -1)
-    front = (read.shape[1] - drawn.length + 1) // 2
-    return read[:, front : front + drawn.length]
+    head, tail, between = drawn.objective.frame_roles(drawn.vocab)
+    inner = read[:, int(head is not None) : read.shape[1] - int(tail is not None)]
+    if between is not None:  # the rows' parts are equal halves
+        half = drawn.length // 2
+        inner = np.concatenate([inner[:, :half], inner[:, half + 1 :]], axis=1)
+    return inner[:, : drawn.length]
 
 
 def orders(flat: Any, cells: int) -> Int64[np.ndarray, " c"]:
@@ -64,3 +68,8 @@ def _items(cells: int) -> int:
         n += 1
         total *= n
     return n
+
+
+def weights(drawn: Drawn) -> Any:
+    """Sum of the weights of each sample."""
+    return np.add.reduceat(drawn.samples.weight.astype(np.float64), drawn.samples.offsets[:-1])

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from maskdial.conform import decoders, encoders, mixtures, pairs, seq2seq
+from maskdial.conform import decoders, encoders, mixtures, seq2seq
 from maskdial.conform.claim import Claim, Drawn, Tally, verdicts
 from maskdial.errors import nearest
+from maskdial.mixture import Mixture
 from maskdial.objective import Objective
 from maskdial.recipes import find, objective
 from maskdial.rows import Rows
@@ -19,7 +20,7 @@ from maskdial.vocab import Vocab
 LENGTH, AT_ONCE = 64, 1 << 19
 Claims = Callable[[Mapping[str, Any], int, Vocab], Iterator[Claim]]
 CLAIMS: dict[str, Claims] = {
-    **encoders.CLAIMS, **seq2seq.CLAIMS, **decoders.CLAIMS, **pairs.CLAIMS, **mixtures.CLAIMS,
+    **encoders.CLAIMS, **seq2seq.CLAIMS, **decoders.CLAIMS, **mixtures.CLAIMS,
 }  # fmt: skip
 
 
@@ -44,10 +45,11 @@ def table(count: int, length: int, first: int, vocab: Vocab) -> Rows:
     )  # fmt: skip
 
 
-def settings(made: Objective) -> dict[str, Any]:
+def settings(made: Objective | Mixture) -> dict[str, Any]:
     """Every option of an objective, defaults and a compatibility mode's among them."""
     defaults = {n: option.default for n, option in find(made.name).options.items()}
-    return {n: made.options.get(n, value) for n, value in defaults.items()}
+    chosen = {n: made.options.get(n, value) for n, value in defaults.items()}
+    return chosen | ({"shares": made.shares} if isinstance(made, Mixture) else {})
 
 
 def conform(

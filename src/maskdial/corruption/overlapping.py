@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, REMOVED, Edit
-from maskdial.corruption.select import poisson_lengths, poisson_limits
-from maskdial.corruption.text import Decisions, Ink, Spans, Text
+from maskdial.corruption.spans import likely, poisson_lengths, poisson_limits, share_of
+from maskdial.corruption.text import Decisions, Ink, Spans, Text, offsets_of
 from maskdial.rng import CUT, INSERT, LENGTHS, RENDER, U32, below, draw, kernel, site, threshold
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _overlapping(offsets, keys, budget, limits, as_random, actions, inserted):  # type: ignore[no-untyped-def]
-    longest = 1
+def _overlapping(offsets, keys, rate, limits, as_random, actions, inserted):  # type: ignore[no-untyped-def]
+    longest, least = 1, likely(limits)
     for u in range(len(keys)):
         longest = max(longest, offsets[u + 1] - offsets[u])
     lengths, place = np.empty(2 * longest + 8, dtype=np.int32), np.empty(longest, dtype=np.int64)
@@ -33,7 +33,8 @@ def _overlapping(offsets, keys, budget, limits, as_random, actions, inserted):  
         part = actions[offsets[u] : offsets[u + 1]]
         part[:] = 0
         inserted[u] = 0
-        n = poisson_lengths(site(keys[u], LENGTHS), budget[u], limits, lengths) if budget[u] > 0 else 0
+        budget = share_of(total, rate)
+        n = poisson_lengths(site(keys[u], LENGTHS), budget, limits, least, lengths) if budget > 0 else 0
         for i in range(total):
             place[i] = i
         cut, render, c = site(keys[u], CUT), site(keys[u], RENDER), 0
@@ -74,10 +75,9 @@ class OverlappingSpans:
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens are replaced or removed, and how many are inserted."""
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        budget = np.minimum(np.ceil(np.round(lengths * self.rate, 9)).astype(np.int64), lengths)
+        offsets = offsets_of(lengths)
         actions, inserted = np.empty(offsets[-1], dtype=np.uint8), np.empty(len(lengths), dtype=np.int64)
-        _overlapping(offsets, d.keys, budget, poisson_limits(self.mean), threshold(self.random), actions, inserted)
+        _overlapping(offsets, d.keys, self.rate, poisson_limits(self.mean), threshold(self.random), actions, inserted)
         d.values.update(hidden=actions, inserted=inserted)
 
     def force(self, hide: list[int], length: int) -> dict[str, Any]:

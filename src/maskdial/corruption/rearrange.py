@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, stretches
 from maskdial.corruption.text import Decisions, Ink, Spans, Text
 from maskdial.rng import PERMUTE, ROTATE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import KEPT, MOVED, Rows
@@ -18,44 +19,52 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _blocks(offsets, keys, starts, begin, count, start, length):  # type: ignore[no-untyped-def]
-    used = 0
-    for u in range(len(keys)):
-        first, total = used, offsets[u + 1] - offsets[u]
-        for i in range(total):
-            if i == 0 or starts[offsets[u] + i]:
-                start[used] = i
-                used += 1
-        n = used - first
-        for j in range(n):
-            stop = start[first + j + 1] if j + 1 < n else total
-            length[first + j] = stop - start[first + j]
-        key = site(keys[u], PERMUTE)
-        for c in range(n - 1):  # Fisher-Yates: every order equally likely
-            other = c + np.int64(below(draw(key, np.uint64(c)), n - c))
-            a, b = first + c, first + other
-            start[a], start[b] = start[b], start[a]
-            length[a], length[b] = length[b], length[a]
-        begin[u], count[u] = first, n
-    return used
+def _blocks(offsets, keys, starts):  # type: ignore[no-untyped-def]
+    units, room, used = len(keys), len(keys), 0
+    for flag in starts:
+        room += flag != 0
+    begin, count = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
+    start, length = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+    border = np.empty(longest_of(offsets) + SPARE + 1, dtype=np.int32)
+    for u in range(units):
+        n, key = stretches(starts[offsets[u] : offsets[u + 1]], border), site(keys[u], PERMUTE)
+        at_start, at_length = start[used : used + n], length[used : used + n]
+        for j in range(np.uint64(n)):
+            at_start[j], at_length[j] = border[j], border[j + U1] - border[j]
+        for c in range(np.uint64(1), np.uint64(n)):  # Fisher-Yates: every order equally likely
+            a, b = c - U1, c - U1 + below(draw(key, c - U1), np.uint64(n) + U1 - c)
+            at_start[a], at_start[b] = at_start[b], at_start[a]
+            at_length[a], at_length[b] = at_length[b], at_length[a]
+        begin[u], count[u] = used, n
+        used += n
+    return begin, count, start[:used], length[:used]
 
 
 @kernel
-def _gather(values, offsets, begin, count, start, length, out, at):  # type: ignore[no-untyped-def]
+def gather(values, offsets, begin, count, start, length, out, at):  # type: ignore[no-untyped-def]
+    """Write unit u's runs, in their order, at `out[at[u]:]`."""
+    written = np.empty(longest_of(offsets) + SPARE, dtype=np.int32)
     for u in range(len(begin)):
-        source, place = values[offsets[u] : offsets[u + 1]], at[u]
-        for j in range(begin[u], begin[u] + count[u]):
-            copy(source, start[j], length[j], out, place)
-            place += length[j]
+        place = np.uint64(0)
+        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
+            copy_on(values, np.uint64(offsets[u]) + np.uint64(start[j]), length[j], written, place)
+            place += np.uint64(length[j])
+        copy(written, 0, place, out, at[u])
+
+
+@kernel
+def _mark_moved(values, offsets, out, at):  # type: ignore[no-untyped-def]
+    for u in range(len(at)):
+        first, here = np.uint64(offsets[u]), np.uint64(at[u])
+        for i in range(np.uint64(offsets[u + 1]) - first):
+            now = out[here + i]
+            moved = now != values[first + i] and (now & 15) == KEPT
+            out[here + i] = now | MOVED if moved else now
 
 
 def mark_moved(text: Text, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
     """Where another kept token now stands than before the step, its kind becomes `moved`."""
-    unit = np.repeat(np.arange(len(text.lengths)), text.lengths)
-    here = at[unit] + np.arange(len(text.values)) - text.offsets[unit]
-    now = out[here]
-    moved = (now != text.values) & ((now & 15) == KEPT)
-    out[here[moved]] = now[moved] | MOVED
+    _mark_moved(text.values, text.offsets, out, at)
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,7 @@ class ShuffleSentences:
         """A new order of each unit's sentences."""
         if rows.sentence is None:
             raise ValueError("sentence permutation needs the rows' `sentence` column (prepare makes it; or permute=False)")
-        offsets, n = rows.units.offsets, len(rows.tokens)
-        start, length = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
-        begin, count = (np.empty(len(d.keys), dtype=np.int64) for _ in range(2))
-        used = _blocks(offsets, d.keys, rows.sentence, begin, count, start, length)
-        d.values["sentences"] = Spans(begin, count, start[:used].copy(), length[:used].copy())
+        d.values["sentences"] = Spans(*_blocks(rows.units.offsets, d.keys, rows.sentence))
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Unchanged."""
@@ -81,7 +86,7 @@ class ShuffleSentences:
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write unit u at `out[at[u]:]`."""
         blocks: Spans = d["sentences"]
-        _gather(text.values, text.offsets, blocks.begin, blocks.count, blocks.start, blocks.length, out, at)
+        gather(text.values, text.offsets, blocks.begin, blocks.count, blocks.start, blocks.length, out, at)
         if ink.numbers:
             mark_moved(text, out, at)
 
@@ -119,6 +124,6 @@ class Rotate:
         count = np.where(turned > 0, 2, 1)
         start = np.stack([turned, np.zeros_like(turned)], axis=1).astype(np.int32).reshape(-1)
         length = np.stack([text.lengths - turned, turned], axis=1).astype(np.int32).reshape(-1)
-        _gather(text.values, text.offsets, 2 * np.arange(len(turned)), count, start, length, out, at)
+        gather(text.values, text.offsets, 2 * np.arange(len(turned)), count, start, length, out, at)
         if ink.numbers:
             mark_moved(text, out, at)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text
+from maskdial.corruption.pool import pool_ids
+from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, places
+from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, offsets_of
 from maskdial.rng import RENDER, REPLACE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
 from maskdial.vocab import Vocab
@@ -25,13 +28,12 @@ KEEP_IT, AS_MASK, AS_RANDOM, AS_SAME, REMOVED = range(5)
 
 @kernel
 def _actions(offsets, keys, as_mask, as_random, hidden):  # type: ignore[no-untyped-def]
+    hit = np.empty(longest_of(offsets) + SPARE, dtype=np.uint64)
     for u in range(len(keys)):
-        key = site(keys[u], RENDER)
-        part = hidden[offsets[u] : offsets[u + 1]]
-        for i in range(len(part)):
-            bits = draw(key, np.uint64(i)) >> U32
-            action = np.uint8(3) - np.uint8(bits < as_random) - np.uint8(bits < as_mask)
-            part[i] = part[i] * action
+        key, part = site(keys[u], RENDER), hidden[offsets[u] : offsets[u + 1]]
+        for c in range(np.uint64(places(part, np.uint8(0), False, hit))):
+            bits = draw(key, hit[c]) >> U32
+            part[hit[c]] *= np.uint8(3) - np.uint8(bits < as_random) - np.uint8(bits < as_mask)
 
 
 def mask_or_random_or_same(
@@ -46,32 +48,53 @@ def mask_or_random_or_same(
 
 @kernel
 def _edit(tokens, offsets, keys, actions, mask, pool, out, at):  # type: ignore[no-untyped-def]
-    for u in range(len(keys)):
+    hit = np.empty(longest_of(offsets) + SPARE, dtype=np.uint64)
+    for u in range(len(at)):
         source, action = tokens[offsets[u] : offsets[u + 1]], actions[offsets[u] : offsets[u + 1]]
         target = out[at[u] : at[u] + len(source)]
-        for i in range(len(source)):
+        for i in range(np.uint64(len(source))):
             target[i] = mask if action[i] == AS_MASK else source[i]
         key = site(keys[u], REPLACE)
-        for i in range(len(source)):
-            if action[i] == AS_RANDOM:
-                target[i] = pool[below(draw(key, np.uint64(i)), len(pool))]
+        for c in range(np.uint64(places(action, np.uint8(AS_RANDOM), True, hit))):
+            target[hit[c]] = pool[below(draw(key, hit[c]), len(pool))]
+
+
+@kernel
+def _edit_numbers(numbers, offsets, actions, body, out, at):  # type: ignore[no-untyped-def]
+    for u in range(len(at)):
+        source, action = numbers[offsets[u] : offsets[u + 1]], actions[offsets[u] : offsets[u + 1]]
+        target, new = out[at[u] : at[u] + len(source)], np.int32(16 * (body[u] + BODY))
+        for i in range(np.uint64(len(source))):
+            stands_for = new + np.int32(64) * (source[i] >> np.int32(4))
+            changed = stands_for + np.int32(MASK) if action[i] == AS_MASK else stands_for + np.int32(RANDOM)
+            shown = (source[i] & np.int32(~15)) | np.int32(SAME) if action[i] == AS_SAME else source[i]
+            target[i] = changed if action[i] == AS_MASK or action[i] == AS_RANDOM else shown
 
 
 @kernel
 def _compact(values, offsets, actions, out, at):  # type: ignore[no-untyped-def]
-    for u in range(len(offsets) - 1):
-        place = at[u]
-        for i in range(offsets[u], offsets[u + 1]):
-            if actions[i] != REMOVED:
-                out[place] = values[i]
-                place += 1
+    kept = np.empty(longest_of(offsets) + SPARE, dtype=np.uint64)
+    for u in range(len(at)):
+        source, place = values[offsets[u] : offsets[u + 1]], np.uint64(at[u])
+        for c in range(np.uint64(places(actions[offsets[u] : offsets[u + 1]], np.uint8(REMOVED), False, kept))):
+            out[place + c] = source[kept[c]]
+
+
+@kernel
+def _left(lengths, actions, out):  # type: ignore[no-untyped-def]
+    first = np.uint64(0)
+    for u in range(len(lengths)):
+        gone = np.int64(0)
+        for i in range(np.uint64(lengths[u])):
+            gone += actions[first + i] == REMOVED
+        out[u], first = lengths[u] - gone, first + np.uint64(lengths[u])
 
 
 @dataclass(frozen=True)
 class Edit:
     """Tokens one by one: `select` flags them, then [MASK], random or unchanged by `mask` and `random`.
 
-    `pool="body"` draws random tokens among ids that are not special, `"vocabulary"` among all (BERT's release).
+    Random tokens are drawn from `pool` (`corruption.pool`).
     The decision is "hidden": uint8 a token, 0 kept, 1 [MASK], 2 random, 3 unchanged, 4 removed.
     """
 
@@ -84,7 +107,7 @@ class Edit:
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens, and what becomes of them."""
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        offsets = offsets_of(lengths)
         hidden = self.select(rows, offsets, d)
         mask_or_random_or_same(hidden, offsets, d.keys, self.mask, self.random)
         d.values["hidden"] = hidden
@@ -97,61 +120,54 @@ class Edit:
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""
-        gone = d["hidden"] == REMOVED
-        if not gone.any():
+        if not removes(d["hidden"]):
             return lengths
-        return lengths - np.diff(np.concatenate([[0], np.cumsum(gone)])[np.concatenate([[0], np.cumsum(lengths)])])
+        left = np.empty(len(lengths), dtype=np.int64)
+        _left(lengths, d["hidden"], left)
+        return left
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write the edited text of unit u at `out[at[u]:]`."""
-        actions = d["hidden"]
-        dense = bool((actions != REMOVED).all())
-        target, places = (out, at) if dense else (np.empty_like(text.values), text.offsets[:-1])
+        actions: UInt8[np.ndarray, " n"] = d["hidden"]
+        dense = not removes(actions)
+        target, begin = (out, at) if dense else (np.empty_like(text.values), text.offsets[:-1])
         if ink.numbers:
-            unit = np.repeat(np.arange(len(text.lengths)), text.lengths)
-            made = text.values.copy()
-            for action, kind in ((AS_MASK, MASK), (AS_RANDOM, RANDOM)):
-                hit = actions == action
-                made[hit] = ink.number(BODY, text.values[hit] >> 4, unit[hit], kind)
-            same = actions == AS_SAME
-            made[same] = (text.values[same] & ~15) | SAME
-            scatter(made, text.offsets, target, places)
+            _edit_numbers(text.values, text.offsets, actions, ink.body, target, begin)
         else:
-            v = ink.vocab
-            mask = v.need("mask", ink.recipe) if (actions == AS_MASK).any() else -1
-            pool = v.body if self.pool == "body" else np.arange(v.size, dtype=np.int32)
-            _edit(text.values, text.offsets, d.keys, actions, np.int32(mask), pool, target, places)
+            mask = ink.vocab.get("mask")
+            if mask is None:
+                mask = ink.vocab.need("mask", ink.recipe) if (actions == AS_MASK).any() else -1
+            _edit(text.values, text.offsets, d.keys, actions, np.int32(mask), pool_ids(ink.vocab, self.pool), target, begin)
         if not dense:
             _compact(target, text.offsets, actions, out, at)
+
+
+def removes(actions: UInt8[np.ndarray, " n"]) -> bool:
+    """Whether some token is removed, the last of the actions."""
+    return bool(actions.max(initial=0) == REMOVED)
 
 
 @kernel
 def scatter(values, offsets, out, at):  # type: ignore[no-untyped-def]
     """Copy unit u to `out[at[u]:]`."""
     for u in range(len(offsets) - 1):
-        out[at[u] : at[u] + offsets[u + 1] - offsets[u]] = values[offsets[u] : offsets[u + 1]]
+        copy(values, offsets[u], offsets[u + 1] - offsets[u], out, at[u])
 
 
 @kernel
 def _replace(values, offsets, begin, count, start, length, new, out, at):  # type: ignore[no-untyped-def]
+    written = np.empty(longest_of(offsets) + count.max() + SPARE if len(count) else 0, dtype=np.int32)
     for u in range(len(offsets) - 1):
-        source = values[offsets[u] : offsets[u + 1]]
-        place, last = at[u], np.int64(0)
-        for j in range(begin[u], begin[u] + count[u]):
-            kept = np.int64(start[j]) - last
-            copy(source, last, kept, out, place)
-            out[place + kept] = new[j]
-            place += kept + 1
-            last += kept + length[j]
-        copy(source, last, len(source) - last, out, place)
-
-
-@kernel
-def span_number(begin, count, out):  # type: ignore[no-untyped-def]
-    """The number of each span within its unit."""
-    for u in range(len(begin)):
-        for j in range(count[u]):
-            out[begin[u] + j] = j
+        first, stop = np.uint64(offsets[u]), np.uint64(offsets[u + 1])
+        place, last = np.uint64(0), first
+        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
+            kept = first + np.uint64(start[j]) - last
+            copy_on(values, last, kept, written, place)
+            written[place + kept] = new[j]
+            place += kept + U1
+            last += kept + np.uint64(length[j])
+        copy_on(values, last, stop - last, written, place)
+        copy(written, 0, place + (stop - last), out, at[u])
 
 
 @dataclass(frozen=True)
@@ -205,13 +221,21 @@ class Replace:
         return new
 
     def _numbers(self, text: Text, spans: Spans, ink: Ink) -> Int32[np.ndarray, " k"]:
-        unit = spans.entry_unit
-        first = np.minimum(text.offsets[unit] + spans.start, max(len(text.values) - 1, 0))
-        j = (text.values[first] & ~15) >> 4 if len(text.values) else np.zeros(len(unit), dtype=np.int64)
-        new = ink.number(BODY, j, unit, SENTINEL if self.by == "sentinel" else MASK)
-        empty = spans.length == 0
-        new[empty] = ink.number(LOOSE, np.flatnonzero(empty) - spans.begin[unit[empty]], unit[empty], INSERTED)
-        return np.asarray(new, dtype=np.int32)
+        new = np.empty(len(spans.start), dtype=np.int32)
+        kind = SENTINEL if self.by == "sentinel" else MASK
+        _span_numbers(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, ink.body, kind, new)
+        return new
+
+
+@kernel
+def _span_numbers(values, offsets, begin, count, start, length, body, kind, new):  # type: ignore[no-untyped-def]
+    for u in range(len(begin)):
+        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
+            if length[j] > 0:
+                stands_for = np.int64(values[np.uint64(offsets[u]) + np.uint64(start[j])] >> 4)
+                new[j] = 16 * (body[u] + BODY + 4 * stands_for) + kind
+            else:
+                new[j] = 16 * (body[u] + LOOSE + 4 * (np.int64(j) - begin[u])) + INSERTED
 
 
 @kernel
@@ -225,14 +249,25 @@ def _random_spans(keys, begin, count, length, limit, pool, new):  # type: ignore
 
 def sentinel_ids(spans: Spans, ink: Ink, overflow: str) -> Int32[np.ndarray, " k"]:
     """The id of each span's sentinel, the k-th span of a unit taking the k-th."""
-    number = np.empty(len(spans.start), dtype=np.int32)
-    span_number(spans.begin, spans.count, number)
-    return sentinel_table(ink, int(spans.count.max(initial=0)), overflow)[number]
+    new = np.empty(len(spans.start), dtype=np.int32)
+    _counted(spans.begin, spans.count, sentinel_table(ink, int(spans.count.max(initial=0)), overflow), new)
+    return new
+
+
+@kernel
+def _counted(begin, count, table, new):  # type: ignore[no-untyped-def]
+    for u in range(len(begin)):
+        copy(table, 0, count[u], new, begin[u])
+
+
+@cache
+def _table(sentinels: tuple[int, ...]) -> Int32[np.ndarray, " k"]:
+    return np.array(sentinels, dtype=np.int32)
 
 
 def sentinel_table(ink: Ink, wanted: int, overflow: str) -> Int32[np.ndarray, " k"]:
     """Ids of the first `wanted` sentinels; past the last one an error, or (T5's release) counting down into the vocabulary."""
-    have = np.array(ink.vocab.sentinels, dtype=np.int32)
+    have = _table(ink.vocab.sentinels)
     if wanted > len(have):
         if overflow != "vocab" or not len(have):
             raise ValueError(

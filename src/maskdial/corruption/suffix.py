@@ -24,31 +24,6 @@ def _split(lengths, keys, out):  # type: ignore[no-untyped-def]
         out[u] = 1 + np.int64(below(draw(site(keys[u], SPLIT), np.uint64(0)), lengths[u] - 1)) if lengths[u] > 1 else 0
 
 
-@dataclass(frozen=True)
-class Split:
-    """Where the asked part begins: uniform in 1 … L-1 (T5, `random_prefix`), or a fixed share of L. The decision is "split"."""
-
-    fraction: float | None = None
-    decisions = ("split",)
-
-    def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
-        """One split a unit."""
-        split = np.empty(len(d.keys), dtype=np.int64)
-        if self.fraction is None:
-            _split(lengths, d.keys, split)
-        else:
-            split[:] = np.clip(np.rint(lengths * self.fraction), np.minimum(1, lengths), np.maximum(lengths - 1, 0))
-        d.values["split"] = split
-
-    def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
-        """Unchanged."""
-        return lengths
-
-    def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
-        """Write unit u at `out[at[u]:]`: the text as it is."""
-        scatter(text.values, text.offsets, out, at)
-
-
 class Keep:
     """No corruption: the text is read as it is."""
 
@@ -64,3 +39,20 @@ class Keep:
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write unit u at `out[at[u]:]`: the text as it is."""
         scatter(text.values, text.offsets, out, at)
+
+
+@dataclass(frozen=True)
+class Split(Keep):
+    """Where the asked part begins: uniform in 1 … L-1 (T5, `random_prefix`), or a fixed share of L. The decision is "split"."""
+
+    fraction: float | None = None
+    decisions = ("split",)
+
+    def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
+        """One split a unit."""
+        split = np.empty(len(d.keys), dtype=np.int64)
+        if self.fraction is None:
+            _split(lengths, d.keys, split)
+        else:
+            split[:] = np.clip(np.rint(lengths * self.fraction), np.minimum(1, lengths), np.maximum(lengths - 1, 0))
+        d.values["split"] = split

@@ -7,10 +7,11 @@ a body token's number is its index in the row and an introduced token's is `L + 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from maskdial.rng import kernel
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
 
@@ -24,8 +25,21 @@ BODY, SAID, FIXED, LOOSE = range(4)
 HEAD, TAIL, START, SAID_HEAD, SAID_END, SAID_LAST, BETWEEN, LABEL = range(8)
 
 
-@dataclass(frozen=True)
-class Text:
+@kernel
+def _offsets(lengths, out):  # type: ignore[no-untyped-def]
+    out[0] = 0
+    for u in range(len(lengths)):
+        out[u + 1] = out[u] + lengths[u]
+
+
+def offsets_of(lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u+1"]:
+    """Where each unit begins when they lie side by side, and where the last one ends."""
+    out = np.empty(len(lengths) + 1, dtype=np.int64)
+    _offsets(lengths, out)
+    return out
+
+
+class Text(NamedTuple):
     """Ragged values: unit u is `values[offsets[u]:offsets[u+1]]`."""
 
     values: Int32[np.ndarray, " n"]
@@ -33,7 +47,16 @@ class Text:
 
     @property
     def lengths(self) -> Int64[np.ndarray, " u"]:
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
+
+
+@kernel
+def _totals(begin, count, length, out):  # type: ignore[no-untyped-def]
+    for u in range(len(begin)):
+        covered = np.int64(0)
+        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
+            covered += length[j]
+        out[u] = covered
 
 
 @dataclass(frozen=True)
@@ -72,8 +95,9 @@ class Spans:
     @property
     def totals(self) -> Int64[np.ndarray, " u"]:
         """Tokens covered in each unit."""
-        covered = np.concatenate([[0], np.cumsum(self.length, dtype=np.int64)])
-        return covered[self.begin + self.count] - covered[self.begin]
+        out = np.empty(len(self.count), dtype=np.int64)
+        _totals(self.begin, self.count, self.length, out)
+        return out
 
 
 @dataclass
@@ -90,8 +114,7 @@ class Decisions:
         return self.values.get(name)
 
 
-@dataclass(frozen=True)
-class Ink:
+class Ink(NamedTuple):
     """How new tokens are written: as ids of `vocab`, or as numbers when `numbers` is set."""
 
     vocab: Vocab
@@ -103,11 +126,24 @@ class Ink:
         """16 * (L + family + 4 j) + kind, of one or many introduced tokens."""
         return (16 * (self.body[unit] + family + 4 * np.asarray(j)) + kind).astype(np.int32)
 
+    def fixed(self, slot: int, kind: int) -> Int32[np.ndarray, " u"]:
+        """The number of a FIXED slot's token, one a unit."""
+        return (16 * self.body + (16 * (FIXED + 4 * slot) + kind)).astype(np.int32)
+
+
+@kernel
+def _numbers(offsets, out):  # type: ignore[no-untyped-def]
+    for r in range(len(offsets) - 1):
+        first, row = np.uint64(offsets[r]), np.uint64(offsets[r + 1] - offsets[r])
+        for i in range(row):
+            out[first + i] = np.uint64(16) * i
+
 
 def body_text(rows: Rows, numbers: bool = False) -> Text:
     """The rows' units as text: their ids, or their numbers."""
     units = rows.units
     if not numbers:
         return Text(rows.tokens, units.offsets)
-    within = np.arange(len(rows.tokens)) - np.repeat(rows.offsets[:-1], np.diff(rows.offsets))
-    return Text((16 * within).astype(np.int32), units.offsets)
+    numbers_of = np.empty(len(rows.tokens), dtype=np.int32)
+    _numbers(rows.offsets, numbers_of)
+    return Text(numbers_of, units.offsets)

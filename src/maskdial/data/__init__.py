@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from maskdial.data.documents import read
     from maskdial.data.embedded import pydocs
     from maskdial.data.loader import Loader
+    from maskdial.data.pairs import pair_rows
+    from maskdial.data.second import pair_of
     from maskdial.data.storage import verify
     from maskdial.data.tokenizer import Tokenizer, load
 
@@ -23,11 +25,12 @@ HOME = {
     "Corpus": "corpus", "Part": "corpus", "open_or_prepare": "cache", "prepare": "build", "merge": "build",
     "verify": "shards", "Tokenizer": "tokenizer", "load": "tokenizer", "Document": "document", "Tally": "document",
     "read": "documents", "pydocs": "embedded", "Loader": "loader",
+    "pair_rows": "pairs", "pair_of": "second",
 }  # fmt: skip
 
 __all__ = [
-    "Corpus", "Document", "Loader", "Part", "Tally", "Tokenizer", "load", "merge", "open_or_prepare", "prepare", "pydocs",
-    "read", "verify",
+    "Corpus", "Document", "Loader", "Part", "Tally", "Tokenizer", "load", "merge", "open_or_prepare", "pair_of", "pair_rows", "prepare",
+    "pydocs", "read", "verify",
 ]  # fmt: skip
 
 

@@ -6,108 +6,23 @@ corpus behind, and the next one starts again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from maskdial.data.corpus import Corpus
 from maskdial.data.document import Tally
-from maskdial.data.documents import Errors, Reader
-from maskdial.data.storage import FORMAT, MANIFEST, OURS, SUFFIXES, Encoded, Hasher, ShardWriter, canonical
-from maskdial.data.survey import Inputs, Split, Survey, find, survey
-from maskdial.data.tokenizer import Tokenizer, load, train
+from maskdial.data.documents import Errors
+from maskdial.data.encode import encode_shard, make_tokenizer
+from maskdial.data.options import Options, describe, digest
+from maskdial.data.storage import FORMAT, LANGUAGE, MANIFEST, OURS, PART, SUFFIXES, Hasher
+from maskdial.data.survey import find, survey
 from maskdial.errors import UserError
-from maskdial.progress import Mode, Progress
-
-
-@dataclass(frozen=True)
-class Options:
-    """What decides a corpus besides its text. `tokenizer` is `words`, `bytes`, a path, or None for BPE trained on the text.
-
-    `vocab_size` None: a power of two, about one id for each 1,000 bytes of text (512 … 32,768).
-    """
-
-    tokenizer: str | None = None
-    vocab_size: int | None = None
-    held_out: float = 0.05
-    text_column: str = "text"
-    errors: Errors = "replace"
-    grow: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.held_out < 1:
-            raise UserError(f"held_out is a share from 0 to below 1, not {self.held_out}", code="prepare.option")
-        if self.errors not in ("replace", "drop", "error"):
-            raise UserError(f"errors is replace, drop or error, not {self.errors!r}", code="prepare.option")
-        if self.tokenizer is not None and self.vocab_size is not None:
-            raise UserError("a vocabulary size is for a tokenizer trained on the text; one was given",
-                            hint="leave out --vocab-size or --tokenizer", code="prepare.option")  # fmt: skip
-
-
-def describe(inputs: Inputs, options: Options, of: int) -> dict[str, Any]:
-    """The inputs and options as the manifest records them; a tokenizer counts by its content, not by its path."""
-    settings: dict[str, Any] = asdict(options) | {"grow": list(options.grow), "shards": of}
-    if options.tokenizer not in (None, "words", "bytes"):
-        given = load(str(options.tokenizer))
-        settings["tokenizer"] = f"sha256:{given.sha256}"
-    return {"options": settings, "sources": list(inputs.records)}
-
-
-def digest(described: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical({"format": FORMAT, **described})).hexdigest()
-
-
-def default_vocab_size(text_bytes: int) -> int:
-    """The power of two nearest to one id for each 1,000 bytes of text, from 512 to 32,768."""
-    return min((1 << k for k in range(9, 16)), key=lambda size: abs(size - text_bytes / 1000))
-
-
-def make_tokenizer(options: Options, found: Survey, progress: Mode) -> tuple[Tokenizer, dict[str, int]]:
-    """The tokenizer, and the special tokens that were added to one that was given."""
-    if options.tokenizer is None:
-        size = options.vocab_size or default_vocab_size(found.text_bytes)
-        with Progress("tokenizer", None, "tokens", progress) as shown:
-            shown.note(f"training byte-level BPE with {size:,} body tokens on {len(found.sample):,} documents")
-            return train(found.sample, size), {}
-    tokenizer = load(options.tokenizer, found.sample)
-    wanted = list(options.grow)
-    if tokenizer.vocab.eod is None and tokenizer.vocab.eos is None:
-        wanted.append("eod")  # the stream needs an id between documents
-    return tokenizer, tokenizer.grow(*wanted)
-
-
-def encode_shard(inputs: Inputs, options: Options, split: Split, tokenizer: Tokenizer, folder: Path, number: int, of: int,
-                 total: int, progress: Mode = "off") -> dict[str, Any]:  # fmt: skip
-    """Write shard `number` of `of` (every `of`-th document) into `folder`; returns its record. Depends on nothing else."""
-    vocab, tally, spelled = tokenizer.vocab, Tally(), 0
-    eod = vocab.eod if vocab.eod is not None else vocab.eos
-    if eod is None:
-        raise ValueError("the tokenizer has no end-of-document token")
-    dtype = "<u2" if vocab.size <= 1 << 16 else "<u4"
-    reader = Reader(options.text_column, options.errors, tally)
-    with (
-        ShardWriter(folder, "train", number, eod, dtype) as kept,
-        ShardWriter(folder, "held_out", number, eod, dtype) as held,
-        Progress("encode", total, "documents", progress) as shown,
-    ):
-        for place, document in enumerate(inputs.documents(reader)):
-            shown.update()
-            if place % of != number:
-                continue
-            for part, piece in split.parts(document):
-                c = tokenizer.encode_columns(piece.text, spans=False)
-                spelled += tokenizer.spelled(piece.text)
-                if len(c.ids):
-                    (kept if part == "train" else held).add(Encoded(c.ids, c.word, c.sentence, len(piece.text.encode()),
-                                                                    piece.label, piece.title))  # fmt: skip
-    tally.spelled = spelled
-    return {"shards": [w.record() for w in (kept, held) if w.documents], "tally": tally.to_json(), "dtype": dtype}
+from maskdial.progress import Mode
 
 
 @contextmanager
@@ -200,7 +115,7 @@ def prepare_shard(sources: Sequence[str], out: Path, options: Options, number: i
                           options.tokenizer in (None, "words"), progress)  # fmt: skip
         tokenizer, added = make_tokenizer(options, surveyed, progress)
         tokenizer.save(folder / "tokenizer")
-        made = encode_shard(inputs, options, surveyed.split, tokenizer, folder, number, of, surveyed.documents, progress)
+        made = encode_shard(inputs, options, surveyed, tokenizer, folder, number, of, progress)
         record = {
             "format": FORMAT, "name": inputs.name, "options_sha256": digest(described), **described, "shard": [number, of], **made,
             "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256, "rule": tokenizer.rule, "added": added,
@@ -220,7 +135,7 @@ def _writable(out: Path) -> None:
 
 def _publish(folder: Path, out: Path, own: str, record: dict[str, Any]) -> None:
     """Rename a finished shard into place, its record last."""
-    for suffix in SUFFIXES:
+    for suffix in (*SUFFIXES, PART, LANGUAGE):
         for path in sorted(folder.glob(f"*{suffix}")):
             if any(path.name == f"{s['name']}{suffix}" for s in record["shards"]):
                 os.replace(path, out / path.name)
@@ -266,13 +181,13 @@ def _merge(out: Path, records: list[dict[str, Any]]) -> Corpus:
     if not any(s["part"] == "train" for s in shards):
         raise UserError(f"no text is left to train on in {out}", hint="hold out less, or give more text", code="data.empty")
     # every shard reads all the text and counts it all, except for what it encodes itself
-    tally = records[0]["tally"] | {"spelled": sum(r["tally"]["spelled"] for r in records)}
+    tally = records[0]["tally"] | {name: sum(r["tally"][name] for r in records) for name in Tally.ENCODED}
     manifest = {k: v for k, v in records[0].items() if k != "shard"} | {"shards": shards, "tally": tally}
     with _workspace(out, 99999) as folder:
         write_json(out / MANIFEST, manifest, folder)
     for path in out.glob("shard-*-of-*.json"):
         path.unlink()
-    known = {f"{s['name']}{suffix}" for s in shards for suffix in SUFFIXES}
+    known = {f"{s['name']}{suffix}" for s in shards for suffix in s["files"]}
     for path in (*out.glob("shard-*.*"), *out.glob("held-out-*.*")):
         if path.name not in known:  # of a corpus that stood here before
             path.unlink()
@@ -281,13 +196,14 @@ def _merge(out: Path, records: list[dict[str, Any]]) -> Corpus:
 
 def prepare(sources: Sequence[str] | str, out: str | Path, tokenizer: str | None = None, vocab_size: int | None = None,
             held_out: float = 0.05, *, text_column: str = "text", errors: Errors = "replace", grow: Sequence[str] = (),
-            overwrite: bool = False, progress: Mode = "auto") -> Corpus:  # fmt: skip
+            template: str | None = None, max_length: int | None = None, overwrite: bool = False,
+            progress: Mode = "auto") -> Corpus:  # fmt: skip
     """Make a corpus folder from files, folders, globs, `pydocs` or `hf:NAME`, or reuse `out` if it is this very corpus.
 
-    `held_out` is the share of documents kept from training. `UserError`: exit 2 for input that can't be read, exit 4 when
-    `out` holds something else and `overwrite` is false.
+    `held_out` is the share of documents kept from training; `Options` has the other settings. `UserError`: exit 2 for input
+    that can't be read, exit 4 when `out` holds something else and `overwrite` is false.
     """
-    options = Options(tokenizer, vocab_size, held_out, text_column, errors, tuple(grow))
+    options = Options(tokenizer, vocab_size, held_out, text_column, errors, tuple(grow), template, max_length)
     prepare_shard([sources] if isinstance(sources, str) else list(sources), Path(out), options, overwrite=overwrite,
                   progress=progress)  # fmt: skip
     return merge(out)

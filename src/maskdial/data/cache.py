@@ -10,8 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from maskdial.data.build import Options, describe, digest, prepare
+from maskdial.data.build import prepare
 from maskdial.data.corpus import Corpus
+from maskdial.data.options import Options, describe, digest
 from maskdial.data.storage import FORMAT, MANIFEST
 from maskdial.data.survey import find
 from maskdial.errors import UserError

@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from maskdial.data.pairs import Documents, Plan
 from maskdial.data.rows import gather
 from maskdial.data.shuffle import permute
-from maskdial.data.storage import Mapped, damaged, fingerprint, read_manifest
+from maskdial.data.storage import LANGUAGE, PART, Mapped, damaged, fingerprint, read_manifest
 from maskdial.data.tokenizer import Tokenizer, load
 from maskdial.errors import UserError
 from maskdial.sample import Packing, Rows
@@ -31,15 +32,24 @@ class Shard:
         self.record, self._folder = record, folder
         self.tokens, self.word, self.sentence = mapped(".bin", dtype), mapped(".word", "|u1"), mapped(".sent", "|u1")
         self.ends, self.text_bytes, self.label = mapped(".idx", "<u8"), mapped(".bytes", "<u8"), mapped(".label", "<i4")
+        #: 1 where a token answers, in supervised corpora; the language of each document, in corpora that name any
+        self.part = mapped(PART, "|u1") if PART in record["files"] else None
+        self.language = mapped(LANGUAGE, "<i4") if LANGUAGE in record["files"] else None
         file = folder / f"{record['name']}.idx"
-        lengths = {len(self.tokens), len(self.word), len(self.sentence), int(record["tokens"])}
-        counts = {len(self.ends), len(self.text_bytes), len(self.label), int(record["documents"])}
+        lengths = {len(c) for c in (self.tokens, self.word, self.sentence, self.part) if c is not None} | {int(record["tokens"])}
+        counts = {len(c) for c in (self.ends, self.text_bytes, self.label, self.language) if c is not None} | {int(record["documents"])}
         if len(lengths) > 1 or len(counts) > 1 or (len(self.ends) and self.ends[len(self.ends) - 1] != len(self.tokens)):
             raise damaged(file, "the shard's files disagree on how many tokens or documents there are")
 
     def bounds(self, i: int) -> tuple[int, int]:
         """First token of document i and the place of its end-of-document id."""
         return (self.ends[i - 1] if i else 0), self.ends[i] - 1
+
+    def documents(self, language: NDArray[np.int32] | None) -> Documents:
+        """Its documents without their end-of-document ids, for pairs."""
+        ends = self.ends.slice(0, len(self.ends)).astype(np.int64)
+        first = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+        return Documents(first, ends - 1 - first, {"tokens": self.tokens, "word": self.word, "sentence": self.sentence}, language)
 
     @cached_property
     def titles(self) -> list[str | None]:
@@ -52,12 +62,37 @@ class Part:
 
     def __init__(self, name: str, shards: list[Shard], tokenizer: Tokenizer) -> None:
         self.name, self.shards, self._tokenizer = name, shards, tokenizer
+        self._plans: dict[tuple[int, str], Plan] = {}
         #: first token and first document of each shard, and the totals
         self.token_offsets = np.cumsum([0, *(len(s.tokens) for s in shards)], dtype=np.int64)
         self.document_offsets = np.cumsum([0, *(len(s.ends) for s in shards)], dtype=np.int64)
 
     def __len__(self) -> int:
         return self.num_documents
+
+    @property
+    def supervised(self) -> bool:
+        """Whether its tokens are told apart by who says them, so that rows have a `part`."""
+        return bool(self.shards) and all(s.part is not None for s in self.shards)
+
+    @cached_property
+    def languages(self) -> NDArray[np.int32] | None:
+        """The language id of each document; None when none is named or the tokenizer lacks an id for one."""
+        known, found = self._tokenizer.vocab.languages, [np.zeros(0, dtype=np.int32)]
+        for s in self.shards:
+            if s.language is None or any(name not in known for name in s.record["languages"]):
+                return None
+            ids = np.array([known[name] for name in s.record["languages"]], dtype=np.int32)
+            found.append(ids[s.language.slice(0, len(s.language))])
+        return np.concatenate(found) if self.shards else None
+
+    def plan(self, length: int, kind: str) -> Plan:
+        """The pairs of at most `length` tokens that are made of its documents; kept, since making one reads every document's end."""
+        if (length, kind) not in self._plans:
+            ids, at = self.languages, self.document_offsets
+            documents = [s.documents(None if ids is None else ids[at[n] : at[n + 1]]) for n, s in enumerate(self.shards)]
+            self._plans[length, kind] = Plan(documents, length, kind, f"the {self.name} part")
+        return self._plans[length, kind]
 
     @property
     def num_documents(self) -> int:
@@ -89,6 +124,17 @@ class Part:
         shard, j = self._find(i)
         first, end = shard.bounds(j)
         return np.array(shard.word.slice(first, end)), np.array(shard.sentence.slice(first, end))
+
+    def answers(self, i: int) -> NDArray[np.uint8] | None:
+        """`part` of document i and of its end-of-document id: 1 where a completion or an assistant's turn is."""
+        shard, j = self._find(i)
+        first, end = shard.bounds(j)
+        return None if shard.part is None else np.array(shard.part.slice(first, end + 1))
+
+    def language(self, i: int) -> str | None:
+        """The language that the record of document i names (`und`: none)."""
+        shard, j = self._find(i)
+        return None if shard.language is None else str(shard.record["languages"][shard.language[j]])
 
     def label(self, i: int) -> str | None:
         shard, j = self._find(i)
@@ -150,8 +196,11 @@ class Corpus:
             raise ValueError(f"a part is 'train' or 'held_out', not {name!r}")
         return self.train if name == "train" else self.held_out
 
-    def num_windows(self, length: int, part: str = "train") -> int:
-        """Whole windows of `length` tokens in a part: the samples of one epoch. `UserError` when there is none."""
+    def num_windows(self, length: int, part: str = "train", pairs: str | None = None) -> int:
+        """Whole windows of `length` tokens in a part: the samples of one epoch. With `pairs`, their number. `UserError` when
+        there is none."""
+        if pairs is not None:
+            return len(self.part(part).plan(length, pairs))
         if length < 1:
             raise ValueError(f"a window has 1 or more tokens, not {length}")
         windows = self.part(part).num_tokens // length
@@ -160,19 +209,24 @@ class Corpus:
                             f"{length:,}", hint="choose a shorter length or more text", code="corpus.small")  # fmt: skip
         return windows
 
-    def epoch_of(self, n: int, length: int, part: str = "train") -> int:
+    def epoch_of(self, n: int, length: int, part: str = "train", pairs: str | None = None) -> int:
         """The epoch that global sample n belongs to."""
-        return int(n) // self.num_windows(length, part)
+        return int(n) // self.num_windows(length, part, pairs)
 
     def rows(
         self, length: int, first: int, count: int, *, seed: int, part: str = "train", packing: Packing = "joined",
-        shuffle: bool = True,
+        shuffle: bool = True, pairs: str | None = None,
     ) -> Rows:  # fmt: skip
-        """Global samples first … first+count-1, a row of `length` tokens each: sample n is window perm_e(n mod W), epoch e = n // W."""
+        """Global samples first … first+count-1, a row of `length` tokens each: sample n is window perm_e(n mod W), epoch e = n // W.
+
+        `pairs` (one of `pairs.KINDS`): rows of two parts with at most `length` tokens, each one segment whatever the packing.
+        """
         if first < 0 or count < 0:
             raise ValueError(f"samples are numbered from 0: asked for {count} from {first}")
-        windows = self.num_windows(length, part)
         numbers = np.arange(first, first + count, dtype=np.int64)
+        if pairs is not None:
+            return self.part(part).plan(length, pairs).rows(numbers, seed, shuffle)
+        windows = self.num_windows(length, part)
         place, epoch = numbers % windows, numbers // windows
         if shuffle:
             place = place.copy()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from maskdial.errors import UserError, nearest
 
 Errors = Literal["replace", "drop", "error"]
 BLANK = b" \t\r\v\f\n"
+#: Columns that are read besides the text's own.
+BESIDE = ("label", "title", "language", "lang", "messages", "prompt", "completion")
 
 
 @dataclass
@@ -26,14 +28,16 @@ class Reader:
     """How text is read; `tally` counts what became of it.
 
     `errors` is what happens to a document whose bytes are not UTF-8: `replace` each by U+FFFD, `drop` it, or stop with
-    an `error`. `text_column` names the column of .jsonl, .csv and .parquet that holds the text.
+    an `error`. `text_column` names the column of .jsonl, .csv and .parquet that holds the text; records without it may be
+    supervised: a `prompt` and a `completion`, or `messages`, each with a `role` and a `content`.
     """
 
     text_column: str = "text"
     errors: Errors = "replace"
     tally: Tally = field(default_factory=Tally)
 
-    def document(self, raw: bytes | str | None, where: str, source: str, label: Any = None, title: Any = None) -> Document | None:
+    def document(self, raw: bytes | str | None, where: str, source: str, label: Any = None, title: Any = None,
+                 language: Any = None) -> Document | None:  # fmt: skip
         """A document from raw text, or None when it is left out (which is counted)."""
         if raw is None:
             self.tally.empty += 1
@@ -45,7 +49,35 @@ class Reader:
             self.tally.empty += 1
             return None
         self.tally.documents += 1
-        return Document(text, _name(label), source, _name(title))
+        return Document(text, _name(label), source, _name(title), _name(language))
+
+    def known(self, columns: Iterable[str]) -> bool:
+        """Whether records with these columns can be read."""
+        return self.text_column in columns or "messages" in columns or ("prompt" in columns and "completion" in columns)
+
+    def supervised(self, record: dict[str, Any], where: str, source: str) -> Document | None:
+        """A document from `messages`, or from `prompt` and `completion`; None when it is left out (which is counted)."""
+        conversation = record.get("messages") is not None
+        given = record["messages"] if conversation else [record.get("prompt"), record.get("completion")]
+        fits = _message if conversation else lambda part: isinstance(part, str)
+        if not isinstance(given, list) or not given or not all(map(fits, given)):
+            wanted = "messages are a list of {role, content}" if conversation else "prompt and completion are two texts"
+            self.malformed(where, wanted)
+            return None
+        decoded = self._decoded(json.dumps(given, ensure_ascii=False, default=str), where)
+        if decoded is None:
+            return None
+        parts = json.loads(decoded)
+        answers = [m.get("content") or "" for m in parts if m["role"] == "assistant"] if conversation else parts[1:]
+        if not any(answer.strip() for answer in answers):
+            self.tally.unanswered += 1
+            return None
+        self.tally.documents += 1
+        named = (_name(record.get("label")), source, _name(record.get("title")), _language(record))
+        if not conversation:
+            return Document("".join(parts), *named, prompt=len(parts[0]))
+        text = "".join(f"{m['role']}: {m.get('content') or ''}\n" for m in parts)
+        return Document(text, *named, messages=tuple(parts))
 
     def _decoded(self, raw: bytes | str, where: str) -> str | None:
         try:
@@ -71,8 +103,9 @@ class Reader:
 
     def missing(self, found: Sequence[str], where: str) -> UserError:
         columns = ", ".join(found) or "none"
+        ask = "name the one with the text: --text-column (or give prompt and completion, or messages)"
         return UserError(f"{where} has no column {self.text_column!r}; columns found: {columns}",
-                         hint=f"name the one with the text: --text-column; {nearest(self.text_column, found)}" if found else "",
+                         hint=f"{ask}; {nearest(self.text_column, found)}" if found else "",
                          code="data.column", where=where)  # fmt: skip
 
 
@@ -89,6 +122,14 @@ def _name(value: Any) -> str | None:
     if isinstance(value, bool | int | float):
         return str(value)
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) and value else None
+
+
+def _language(record: dict[str, Any]) -> str | None:
+    return _name(record.get("language") or record.get("lang"))
+
+
+def _message(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str) and isinstance(value.get("content"), str | None)
 
 
 def _text(file: File, reader: Reader) -> Iterator[Document | None]:
@@ -126,7 +167,7 @@ def _jsonl(file: File, reader: Reader) -> Iterator[Document | None]:
             if not isinstance(record, dict):
                 reader.malformed(where, "a line must be a JSON object")
                 continue
-            if reader.text_column not in record:
+            if not reader.known(record):
                 if not seen:
                     raise reader.missing(list(record), where)
                 reader.malformed(where, f"no column {reader.text_column!r}")
@@ -136,11 +177,13 @@ def _jsonl(file: File, reader: Reader) -> Iterator[Document | None]:
 
 
 def _record(record: dict[str, Any], reader: Reader, where: str, source: str) -> Document | None:
+    if reader.text_column not in record:
+        return reader.supervised(record, where, source)
     raw = record[reader.text_column]
     if raw is not None and not isinstance(raw, str | bytes):
         reader.malformed(where, f"column {reader.text_column!r} holds {type(raw).__name__}, not text")
         return None
-    return reader.document(raw, where, source, record.get("label"), record.get("title"))
+    return reader.document(raw, where, source, record.get("label"), record.get("title"), _language(record))
 
 
 def _csv(file: File, reader: Reader) -> Iterator[Document | None]:
@@ -151,7 +194,7 @@ def _csv(file: File, reader: Reader) -> Iterator[Document | None]:
         try:
             columns = [c.removeprefix("\ufeff") for c in table.fieldnames or []]
             table.fieldnames = columns
-            if reader.text_column not in columns:
+            if not reader.known(columns):
                 raise reader.missing(columns, str(file.path))
             for record in table:
                 yield _record(record, reader, f"{file.path}:{table.line_num}", file.name)
@@ -172,9 +215,9 @@ def _parquet(file: File, reader: Reader) -> Iterator[Document | None]:
             table = pq.ParquetFile(io.BytesIO(stream.read()) if packed else stream)
         except pa.ArrowException as error:
             raise UserError(f"{file.path} is no Parquet file: {error}", code="data.damaged", where=str(file.path)) from error
-        if reader.text_column not in table.schema_arrow.names:
+        if not reader.known(table.schema_arrow.names):
             raise reader.missing(table.schema_arrow.names, str(file.path))
-        columns = [c for c in (reader.text_column, "label", "title") if c in table.schema_arrow.names]
+        columns = [c for c in dict.fromkeys((reader.text_column, *BESIDE)) if c in table.schema_arrow.names]
         row = 0
         for batch in table.iter_batches(batch_size=256, columns=columns):
             values = {name: _cells(batch.column(name)) for name in columns}
@@ -208,7 +251,7 @@ def _hub(name: str, reader: Reader) -> Iterator[Document | None]:
         raise UserError(f"hf:{name} can't be loaded: {error}", hint="give hf:NAME or hf:NAME@SPLIT", code="data.missing",
                         where=f"hf:{name}") from error  # fmt: skip
     for number, record in enumerate(table):
-        if number == 0 and reader.text_column not in record:
+        if number == 0 and not reader.known(record):
             raise reader.missing(list(record), f"hf:{name}")
         yield _record(dict(record), reader, f"hf:{name} row {number}", f"hf:{name}")
 

@@ -28,17 +28,18 @@ class Loader:
     part: str = "train"
     packing: Packing = "joined"
     shuffle: bool = True
+    pairs: str | None = None
 
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise ValueError(f"a batch has 1 or more rows, not {self.batch}")
-        self.corpus.num_windows(self.length, self.part)
+        self.corpus.num_windows(self.length, self.part, self.pairs)
 
     def __iter__(self) -> Iterator[tuple[int, Rows]]:
         first = self.samples_consumed
         while True:
             yield first, self.corpus.rows(self.length, first, self.batch, seed=self.seed, part=self.part, packing=self.packing,
-                                          shuffle=self.shuffle)  # fmt: skip
+                                          shuffle=self.shuffle, pairs=self.pairs)  # fmt: skip
             first += self.batch
 
     def consumed(self, samples: int) -> None:

@@ -2,7 +2,8 @@
 
 Words are the segments of Unicode's default word boundaries (UAX #29): "don't" and "3.14" are one, a run of spaces is one,
 each Han character is one. Scripts that need a dictionary (Thai, Lao, Khmer) fall back to character clusters. Sentences
-are those of `sentencex` (Wikimedia), which knows the abbreviations of many languages.
+are those of `sentencex` (Wikimedia), which knows the full stops of most scripts and the abbreviations of many languages,
+and those of Khmer and Tibetan besides. Thai and Lao have no full stop: there a sentence is a paragraph.
 """
 
 from __future__ import annotations
@@ -22,6 +23,20 @@ WINDOW = 2048
 
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset(b"0123456789")
+
+
+#: Languages whose names in three letters are common in corpora, by the two letters that `sentencex` knows.
+TWO_LETTERS = {
+    "amh": "am", "ara": "ar", "arb": "ar", "ben": "bn", "bul": "bg", "cat": "ca", "ces": "cs", "cmn": "zh", "dan": "da", "deu": "de",
+    "ell": "el", "eng": "en", "est": "et", "fas": "fa", "fin": "fi", "fra": "fr", "guj": "gu", "heb": "he", "hin": "hi", "hye": "hy",
+    "ita": "it", "jpn": "ja", "kan": "kn", "kaz": "kk", "kor": "ko", "mal": "ml", "mar": "mr", "mya": "my", "nld": "nl", "nno": "nn",
+    "nob": "nb", "ory": "or", "pan": "pa", "pol": "pl", "por": "pt", "ron": "ro", "rus": "ru", "slk": "sk", "spa": "es", "swe": "sv",
+    "tam": "ta", "tel": "te", "tur": "tr", "ukr": "uk", "urd": "ur", "vie": "vi", "zho": "zh",
+}  # fmt: skip
+#: Letters of a script whose sentences end differently, by the language whose rules then hold.
+_SCRIPTS = {"el": re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]"), "ru": re.compile(r"[\u0400-\u052f]")}
+#: Full stops that `sentencex` does not know: Khmer's, and Tibetan's before a space.
+_STOPS = re.compile(r"[\u17d4\u17d5]\s*|\u0f0d+\s+")
 
 
 def _ascii_class(members: bytes | frozenset[int]) -> NDArray[np.bool_]:
@@ -56,7 +71,8 @@ def _segmenter() -> Any:
 
 
 def _unicode_words(text: str) -> list[int]:
-    return [start for _, (start, _) in _segmenter().pre_tokenize_str(text)]
+    # the vowel AM of Thai and Lao belongs to its consonant (UAX #29's clusters say so, its words leave it to a dictionary)
+    return [start for piece, (start, _) in _segmenter().pre_tokenize_str(text) if piece[0] not in "\u0e33\u0eb3" or start == 0]
 
 
 def _windowed(text: str, segments: Callable[[str], list[int]]) -> Starts:
@@ -88,20 +104,43 @@ def space_word_starts(text: str) -> Starts:
     return np.array([m.start() for m in re.finditer(r"\S+", text)], dtype=np.int64)
 
 
-def sentence_starts(text: str, language: str = "en") -> Starts:
-    """Character positions of the first visible character of each sentence, ascending (the first is always 0)."""
+def language_rules(text: str, language: str | None = None) -> str:
+    """The two letters of the language whose sentence rules hold: the one named (`de`, `de-AT`, `deu`, `de_DE`), else by script.
+
+    Only Greek (whose question mark is a semicolon) and Cyrillic are told apart; all others end sentences as English does.
+    """
+    if language:
+        primary = re.split(r"[-_]", language.lower())[0]
+        return TWO_LETTERS.get(primary, primary if len(primary) == 2 else "en")
+    if not text.isascii():
+        head = text[:WINDOW]
+        for name, letters in _SCRIPTS.items():
+            if 2 * len(letters.findall(head)) > sum(c.isalpha() for c in head):
+                return name
+    return "en"
+
+
+def sentence_starts(text: str, language: str | None = None) -> Starts:
+    """Character positions of the first visible character of each sentence, ascending (the first is always 0).
+
+    `language` as in `language_rules`.
+    """
     import sentencex
 
+    rules = language_rules(text, language)
+
     def segments(piece: str) -> list[int]:
-        return [0, *(s["start_index"] for s in sentencex.get_sentence_boundaries(language, piece) if s["start_index"] > 0)]
+        found = {s["start_index"] for s in sentencex.get_sentence_boundaries(rules, piece)}
+        found |= {m.end() for m in _STOPS.finditer(piece) if m.end() < len(piece)}
+        return sorted(found | {0})
 
     if not text:
         return np.zeros(0, dtype=np.int64)
     return _visible(text, _windowed(text, segments))
 
 
-def stop_sentence_starts(text: str) -> Starts:
-    """Character positions of words that follow a word ending with . ! or ? (the first is always 0)."""
+def stop_sentence_starts(text: str, language: str | None = None) -> Starts:
+    """Character positions of words that follow a word ending with . ! or ? in any `language` (the first is always 0)."""
     if not text:
         return np.zeros(0, dtype=np.int64)
     return np.array([0, *(m.end() for m in re.finditer(r"[.!?]\s+(?=\S)", text))], dtype=np.int64)

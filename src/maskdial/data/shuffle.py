@@ -27,7 +27,7 @@ def round_keys(seed: int, epoch: int) -> Words:
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
 
-def _mix(x: Words) -> Words:
+def mix(x: Words) -> Words:
     """The finaliser of SplitMix64: every input bit moves about half the output bits."""
     x = (x ^ (x >> _U30)) * _A
     x = (x ^ (x >> _U27)) * _B
@@ -39,7 +39,7 @@ def _network(x: Words, half: int, keys: Words) -> Words:
     shift, low = np.uint64(half), np.uint64((1 << half) - 1)
     left, right = x >> shift, x & low
     for key in keys:
-        left, right = right, left ^ (_mix(right ^ key) & low)
+        left, right = right, left ^ (mix(right ^ key) & low)
     return (left << shift) | right
 
 

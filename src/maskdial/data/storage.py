@@ -3,6 +3,8 @@
 For each shard of each part, little-endian and without headers:
 `.bin` tokens uint16 or uint32 · `.idx` uint64 end of each document in tokens · `.word` `.sent` uint8 a token, 1 where one
 starts · `.bytes` uint64 UTF-8 bytes of each document's text · `.label` int32 a document (-1 none) · `.title` JSON lines.
+Only where there is something to tell: `.part` uint8 a token, 1 where a completion or an assistant's turn is · `.lang` int32
+the language of a document.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +23,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from maskdial.data.languages import UNNAMED
 from maskdial.errors import UserError
 
 FORMAT = "maskdial-corpus/1"
 MANIFEST = "manifest.json"
 BLOCK = 4 << 20
 SUFFIXES = (".bin", ".idx", ".word", ".sent", ".bytes", ".label", ".title")
+#: What a token's part or a document's language is stored under, in corpora that have them.
+PART, LANGUAGE = ".part", ".lang"
 #: Names that prepare gives to what it leaves in a corpus folder.
 OURS = re.compile(r"(shard|held-out)-\d{5}(\.\w+|-of-\d{5}\.json)|manifest\.json|tokenizer|\.tmp-shard-\d{5}")
 PARTS = {"train": "shard", "held_out": "held-out"}
@@ -91,7 +96,8 @@ class HashedFile:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One document on its way to a shard; `ids` without the end-of-document id."""
+    """One document on its way to a shard; `ids` without the end-of-document id, whose part is `ends`. No `part`: plain text,
+    which is all to be said."""
 
     ids: NDArray[np.int32]
     word: NDArray[np.uint8]
@@ -99,17 +105,22 @@ class Encoded:
     text_bytes: int
     label: str | None = None
     title: str | None = None
+    language: str = UNNAMED
+    part: NDArray[np.uint8] | None = None
+    ends: bool = True
 
 
 class ShardWriter:
-    """Writes one shard of one part; memory does not grow with the shard, labels aside."""
+    """Writes one shard of one part; memory does not grow with the shard, labels aside. `also`: PART, LANGUAGE or both."""
 
-    def __init__(self, folder: Path, part: str, number: int, eod: int, dtype: str) -> None:
+    def __init__(self, folder: Path, part: str, number: int, eod: int, dtype: str, also: Sequence[str] = ()) -> None:
         self.name, self.part, self._eod, self._dtype = f"{PARTS[part]}-{number:05d}", part, eod, np.dtype(dtype)
         self.tokens = self.documents = self.text_bytes = 0
+        self.asking = self.longest_prompt = 0
         self._labels: dict[str, int] = {}
+        self._languages: dict[str, int] = {}
         self._open = ExitStack()
-        self._files = {s: self._open.enter_context(HashedFile(folder / f"{self.name}{s}")) for s in SUFFIXES}
+        self._files = {s: self._open.enter_context(HashedFile(folder / f"{self.name}{s}")) for s in (*SUFFIXES, *also)}
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -131,12 +142,27 @@ class ShardWriter:
         write[".bytes"](document.text_bytes.to_bytes(8, "little"))
         write[".label"](label.to_bytes(4, "little", signed=True))
         write[".title"](json.dumps(document.title, ensure_ascii=True).encode() + b"\n")
+        if LANGUAGE in write:
+            language = self._languages.setdefault(document.language, len(self._languages))
+            write[LANGUAGE](language.to_bytes(4, "little", signed=True))
+        if PART in write:
+            part = np.ones(len(document.ids), np.uint8) if document.part is None else document.part
+            write[PART](np.append(part, document.ends).astype(np.uint8).tobytes())
+            self.asking += int((part == 0).sum()) + (not document.ends)
+            self.longest_prompt = max(self.longest_prompt, prompt_of(part))
 
     def record(self) -> dict[str, Any]:
         """The shard's entry in the manifest."""
         return {"name": self.name, "part": self.part, "tokens": self.tokens, "documents": self.documents,
                 "text_bytes": self.text_bytes, "labels": list(self._labels),
-                "files": {s: f.record() for s, f in self._files.items()}}  # fmt: skip
+                "files": {s: f.record() for s, f in self._files.items()},
+                **({"languages": list(self._languages)} if LANGUAGE in self._files else {}),
+                **({"asking": self.asking, "longest_prompt": self.longest_prompt} if PART in self._files else {})}  # fmt: skip
+
+
+def prompt_of(part: NDArray[np.uint8]) -> int:
+    """Tokens before the first that answers."""
+    return int(part.argmax()) if part.any() else len(part)
 
 
 class Mapped:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maskdial.data.document import Document, Tally
 from maskdial.data.documents import Errors, Reader, read, read_file
 from maskdial.data.files import File, expand
+from maskdial.data.languages import UNNAMED
+from maskdial.data.storage import LANGUAGE, PART
 from maskdial.errors import UserError
 from maskdial.progress import Mode, Progress
 
@@ -85,18 +87,21 @@ class Split:
     chosen: int = -1
     tail: float = 0.0
 
+    def side(self, number: int) -> str:
+        """The part of a text by its hash, unless it is to be cut."""
+        return "held_out" if number < self.threshold or number == self.chosen else "train"
+
     def parts(self, document: Document) -> list[tuple[str, Document]]:
         """(part, document), two of them when the document itself is cut."""
-        if not self.tail:
-            number = text_hash(document.text)
-            return [("held_out" if number < self.threshold or number == self.chosen else "train", document)]
+        if not self.tail or document.supervised:  # a conversation is not cut
+            return [(self.side(text_hash(document.text)), document)]
         text = document.text
         cut = round(len(text) * (1 - self.tail))
         cut = next((i for i in range(cut, len(text)) if text[i].isspace()), cut)
         if not text[:cut].strip() or not text[cut:].strip():
             return [("train", document)]
         halves = (("train", text[:cut]), ("held_out", text[cut:]))
-        return [(part, Document(t, document.label, document.source, document.title)) for part, t in halves]
+        return [(part, replace(document, text=t)) for part, t in halves]
 
 
 @dataclass
@@ -108,6 +113,14 @@ class Survey:
     split: Split = field(default_factory=Split)
     sample: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+    supervised: bool = False
+    conversations: bool = False
+    languages: set[str] = field(default_factory=set)
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """What the corpus stores besides what every corpus does."""
+        return (*([PART] if self.supervised else []), *([LANGUAGE] if self.languages - {UNNAMED} else []))
 
 
 class _Sample:
@@ -165,12 +178,18 @@ def survey(inputs: Inputs, held_out: float, text_column: str, errors: Errors, sa
             chance.add(number, size)
             found.documents += 1
             found.text_bytes += size
-            kept.add(number, document.text)
+            kept.add(number, document.plain)
+            found.supervised |= document.supervised
+            found.conversations |= document.messages is not None
+            found.languages.add(document.language or UNNAMED)
             shown.update()
     found.tally = reader.tally
     if not found.documents:
         counted = ", ".join(f"{n} {what}" for what, n in reader.tally.to_json().items() if n) or "none found"
         raise UserError(f"no document is left: {counted}", hint="give text that is not blank", code="data.empty")
     found.split = chance.split(found.text_bytes)
-    found.sample = [part.text for _, text in kept.kept for name, part in found.split.parts(Document(text)) if name == "train"]
+    if found.split.tail:
+        found.sample = [part.text for _, text in kept.kept for name, part in found.split.parts(Document(text)) if name == "train"]
+    else:
+        found.sample = [text for number, text in kept.kept if found.split.side(number) == "train"]
     return found

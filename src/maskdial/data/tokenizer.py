@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from maskdial.data import segmentation
+from maskdial.data import languages, segmentation
 from maskdial.data.making import byte_characters, make_bytes, make_words, train_bpe
 from maskdial.data.pieces import LIMIT, pieces
 from maskdial.data.specials import GROUPS, body_engine, spelled
+from maskdial.data.template import FILE as TEMPLATE
+from maskdial.data.template import template_in
 from maskdial.errors import UserError, nearest
 from maskdial.vocab import SPELLINGS, Vocab
 
@@ -27,7 +29,7 @@ FILE, NOTES = "tokenizer.json", "maskdial.json"
 #: Characters around a piece of a huge text that decide where its words and sentences start.
 CONTEXT = 2048
 #: How a tokenizer marks words and sentences; recorded in a corpus's manifest.
-RULES: dict[str, tuple[Callable[[str], segmentation.Starts], Callable[[str], segmentation.Starts]]] = {
+RULES: dict[str, tuple[Callable[[str], segmentation.Starts], Callable[[str, str | None], segmentation.Starts]]] = {
     "unicode/sentencex": (segmentation.word_starts, segmentation.sentence_starts),
     "spaces/stops": (segmentation.space_word_starts, segmentation.stop_sentence_starts),
 }
@@ -46,19 +48,21 @@ class Columns(NamedTuple):
 class Tokenizer:
     """A tokenizer as maskdial uses it: body tokens only, roles by name, words and sentences for any script.
 
-    `looking` tokenizers (words, bytes) are for looking at samples, not for training. `vocab` gives the special ids.
+    `looking` tokenizers (words, bytes) are for looking at samples, not for training. `vocab` gives the special ids, and its
+    `codec` is this tokenizer. `template` is the chat template (Jinja) that came with it.
     """
 
     def __init__(
         self, engine: tokenizers.Tokenizer, name: str, *, rule: str = "unicode/sentencex", looking: bool = False,
-        named: dict[str, str] | None = None, text: str | None = None,
+        named: dict[str, str] | None = None, text: str | None = None, languages: dict[str, str] | None = None,
+        template: str | None = None,
     ) -> None:  # fmt: skip
         engine.no_padding()
         engine.no_truncation()
-        self.name, self.rule, self.looking = name, rule, looking
+        self.name, self.rule, self.looking, self.template = name, rule, looking, template
         #: what `save` writes; the file's own text when there is one, since scores don't survive being printed again
         self._text = text if text is not None else engine.to_str()
-        self._engine, self._named = engine, named or {}
+        self._engine, self._named, self._languages = engine, named or {}, languages or {}
         self._read()
 
     def _read(self) -> None:
@@ -66,10 +70,13 @@ class Tokenizer:
         vocab = Vocab.from_tokenizer(self._engine)
         named: dict[str, Any] = {role: self._engine.token_to_id(spelling) for role, spelling in self._named.items()}
         vocab = replace(vocab, **{role: id for role, id in named.items() if id is not None})
-        self.vocab = replace(vocab, word_start=self._word_starts(vocab))
+        spoken = {name: id for name, s in self._languages.items() if (id := self._engine.token_to_id(s)) is not None}
+        vocab = replace(vocab, languages=spoken)
+        self.vocab = replace(vocab, word_start=self._word_starts(vocab), codec=self)
         self._reserved = np.zeros(self.vocab.size, dtype=bool)
         self._reserved[list(self.vocab.special - {self.vocab.unk})] = True
-        self._spelled = spelled([s for id in self.vocab.special if (s := self._engine.id_to_token(id))])
+        #: finds the special tokens that a text spells
+        self.spelt = spelled([s for id in self.vocab.special if (s := self._engine.id_to_token(id))])
         for derived in ("sha256", "_drop_space", "_body"):
             self.__dict__.pop(derived, None)
 
@@ -125,16 +132,19 @@ class Tokenizer:
         """Body ids: no special token is added, and none comes from the text, even where it spells one."""
         return [id for _, ids, _ in self._pieces(text) for id in ids.tolist()]
 
-    def encode_columns(self, text: str, spans: bool = True) -> Columns:
+    def encode_columns(self, text: str, spans: bool = True, language: str | None = None) -> Columns:
         """Body ids with what a corpus stores beside them; the first token starts a word and a sentence.
 
-        Without `spans` that column is empty, which saves most of the memory that a huge text takes.
+        Without `spans` that column is empty, which saves most of the memory that a huge text takes. `language` (default: by
+        script) decides how sentences end.
         """
+        language = segmentation.language_rules(text, language)
+        starts_of = RULES[self.rule]
         made: list[Columns] = []
         for first, ids, where in self._pieces(text):
             begin = max(0, first - CONTEXT)
             around = text[begin : first + LIMIT + CONTEXT]
-            words, sentences = (rule(around) + (begin - first) for rule in RULES[self.rule])
+            words, sentences = (s + (begin - first) for s in (starts_of[0](around), starts_of[1](around, language)))
             word, sentence = (segmentation.holders(starts[starts >= 0], where) for starts in (words, sentences))
             made.append(Columns(ids, word, sentence, where + np.int32(first) if spans else where[:0]))
         if not made:
@@ -146,7 +156,19 @@ class Tokenizer:
 
     def spelled(self, text: str) -> int:
         """How many places of the text spell a special token."""
-        return sum(1 for _ in self._spelled.finditer(text))
+        return sum(1 for _ in self.spelt.finditer(text))
+
+    def id_of(self, spelling: str) -> int | None:
+        """The id of a special token; None when nothing special is spelt so."""
+        id = self._engine.token_to_id(spelling)
+        return int(id) if id in self.vocab.special else None
+
+    @property
+    def spellings(self) -> dict[str, str]:
+        """Special tokens by the names that chat templates know (`bos_token`, `eos_token`, …)."""
+        roles = {role: getattr(self.vocab, role) for role in ("pad", "bos", "eos", "cls", "sep", "mask", "unk")}
+        roles["eos"] = self.vocab.eod if roles["eos"] is None else roles["eos"]
+        return {f"{role}_token": s for role, id in roles.items() if id is not None and (s := self._engine.id_to_token(id))}
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, special tokens spelt out."""
@@ -191,8 +213,6 @@ class Tokenizer:
         New ids come after the last one, so a model needs as many more embedding rows. Returns spelling → id of what was
         added, for the caller to print. `ValueError` for an unknown role.
         """
-        from tokenizers import AddedToken
-
         wanted: list[str] = []
         for role in roles:
             if role not in GROUPS:
@@ -200,12 +220,32 @@ class Tokenizer:
             if role in SPELLINGS and getattr(self.vocab, role) is not None:
                 continue
             wanted += [s for s in GROUPS[role] if self._missing(role, s)]
+        return self._add(wanted)
+
+    def speak(self, names: Iterable[str], add: bool = False) -> dict[str, int]:
+        """Give languages their ids in `vocab.languages`: special tokens that have no other role, in any published spelling.
+
+        With `add`, those that are missing are added as in `grow`. Returns spelling → id of what was added.
+        """
+        wanted = sorted(set(names))
+        v = self.vocab
+        taken = {getattr(v, role) for role in SPELLINGS} | {*v.sentinels, *v.modes.values(), *v.fim.values()}
+        found = languages.spelled(wanted, lambda s: self._engine.token_to_id(s) in v.reserved - taken)
+        new = [languages.SPELLINGS[0].format(name) for name in wanted if name not in found] if add else []
+        self._languages = found | languages.spelled(wanted, new.__contains__)
+        added = self._add(new)
+        self._read()
+        return added
+
+    def _add(self, spellings: list[str]) -> dict[str, int]:
+        from tokenizers import AddedToken
+
         before = self._engine.get_vocab_size(with_added_tokens=True)
-        if wanted:
-            self._engine.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in wanted])
+        if spellings:
+            self._engine.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in spellings])
             self._text = self._engine.to_str()
             self._read()
-        return {s: id for s in wanted if (id := self._engine.token_to_id(s)) is not None and id >= before}
+        return {s: id for s in spellings if (id := self._engine.token_to_id(s)) is not None and id >= before}
 
     def _missing(self, role: str, spelling: str) -> bool:
         if role in ("modes", "fim"):
@@ -214,12 +254,14 @@ class Tokenizer:
         return self._engine.token_to_id(spelling) is None
 
     def save(self, folder: str | Path) -> None:
-        """Write `tokenizer.json` and maskdial's notes into a folder, which is made if it is not there."""
+        """Write `tokenizer.json`, maskdial's notes and the chat template into a folder, which is made if it is not there."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        notes = {"name": self.name, "rule": self.rule, "looking": self.looking, "roles": self._named}
+        notes = {"name": self.name, "rule": self.rule, "looking": self.looking, "roles": self._named, "languages": self._languages}
         (folder / FILE).write_bytes(self._text.encode())
         (folder / NOTES).write_text(json.dumps(notes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        if self.template is not None:
+            (folder / TEMPLATE).write_bytes(self.template.encode())
 
 
 def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -258,9 +300,10 @@ def _load_file(path: Path) -> Tokenizer:
     notes = file.parent / NOTES
     if notes.is_file():
         kept = json.loads(notes.read_text(encoding="utf-8"))
-        return Tokenizer(engine, kept["name"], rule=kept["rule"], looking=kept["looking"], named=kept["roles"], text=text)
+        return Tokenizer(engine, kept["name"], rule=kept["rule"], looking=kept["looking"], named=kept["roles"], text=text,
+                         languages=kept.get("languages"), template=template_in(file.parent))  # fmt: skip
     name = file.parent.resolve().name if file.name == FILE else file.stem
-    return Tokenizer(engine, name or "tokenizer", named=_named_roles(file.parent), text=text)
+    return Tokenizer(engine, name or "tokenizer", named=_named_roles(file.parent), text=text, template=template_in(file.parent))
 
 
 def _named_roles(folder: Path) -> dict[str, str]:

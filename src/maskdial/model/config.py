@@ -1,4 +1,4 @@
-"""The size and shape of a model: presets, and how two stacks get the parameters of one."""
+"""The size and shape of a model: presets, the heads beside `token`, and how two stacks get the parameters of one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ PRESETS: dict[str, dict[str, int]] = {
     "base": {"d": 768, "layers": 12, "heads": 12, "ffn": 2048},
 }
 SIZES = ("d", "layers", "heads", "ffn")
+#: A generator's share of its discriminator's attention heads and inner width (Clark et al. 2020, table 6).
+GENERATOR_SHARE = {"base": 1 / 3}
 
 
 class ExtraHead(BaseModel):
-    """A head beside `token`: another token (`token+2`), one of `classes`, or yes and no."""
+    """A head beside `token`, as `maskdial.sample.Head` asks for it: another token, one of `classes`, or yes and no."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     kind: Literal["token", "class", "binary"]
     classes: int = Field(default=2, ge=2)
+    form: Literal["plain", "boundary", "module", "drawn"] = "plain"
+    reach: int = Field(default=0, ge=0, description="a module's depth: it reads the token this far ahead; 0 reads the trunk alone")
+    places: int = Field(default=20, ge=1, description="boundary: how many tokens of a span can be asked (SpanBERT, section 3.2)")
 
 
 class ModelConfig(BaseModel):
@@ -50,6 +55,9 @@ class ModelConfig(BaseModel):
     max_distance: int = Field(default=128, ge=8, description="relative positions: from here on one bucket")
     norm_eps: float = Field(default=1e-6, gt=0.0)
     extra_heads: tuple[ExtraHead, ...] = ()
+    parts: int = Field(default=0, ge=0, description="learnt vectors for the `part` column (BERT's segments); 0 for none")
+    answer_both_ways: bool = Field(default=False, description="two stacks: the answer looks ahead too (conditional masked LM)")
+    generator: float | None = Field(default=None, gt=0, le=1, description="ELECTRA: the generator's share of heads and inner width")
 
     @model_validator(mode="before")
     @classmethod
@@ -66,6 +74,9 @@ class ModelConfig(BaseModel):
             value.setdefault("positions", "relative")
             if "source_layers" not in value and all(isinstance(value.get(k), int) for k in SIZES):
                 value |= share_out(value["d"], value["layers"], value["ffn"])
+        forms = [h.get("form") if isinstance(h, dict) else h.form for h in value.get("extra_heads", ())]
+        if "drawn" in forms:
+            value.setdefault("generator", GENERATOR_SHARE.get(str(preset), 1 / 4))
         return value
 
     @model_validator(mode="after")
@@ -74,29 +85,27 @@ class ModelConfig(BaseModel):
             raise ValueError(f"d = {self.d} must be heads = {self.heads} times an even head width")
         if (self.source_layers > 0) != (self.shape == "encoder-decoder"):
             raise ValueError("source_layers belongs to shape 'encoder-decoder'")
+        single = [h.name for h in self.extra_heads if h.form != "plain"]
+        if single and self.shape != "single":
+            raise ValueError(f"the head {single[0]!r} is read off a single stack: it does not go with shape 'encoder-decoder'")
+        depths = sorted(h.reach for h in self.extra_heads if h.form == "module" and h.reach)
+        if depths != list(range(1, len(depths) + 1)):
+            raise ValueError(f"sequential modules build on one another: their reaches must be 1, 2, …, not {depths}")
+        if sum(h.form == "drawn" for h in self.extra_heads) != (self.generator is not None):
+            raise ValueError("a generator belongs to exactly one head of form 'drawn'")
         return self
 
     @property
     def head_width(self) -> int:
         return self.d // self.heads
 
-    def flops(self, rows: int, length: int, scored: int, source_length: int = 0) -> float:
-        """Floating-point operations of one training step, forward and backward, a multiply-add as two.
-
-        6 a parameter of a matrix and position that passes it (Kaplan et al. 2020, section 2.1), each stream's positions
-        through its own stack; 12 · width a pair of positions in attention, all pairs counted; the vocabulary at scored
-        positions only. It is the same for every implementation: what our last layer skips is not subtracted.
-        """
-        d2, ffn = self.d * self.d, 3 * self.d * self.ffn
-
-        def stack(layers: int, length: int) -> float:
-            return layers * rows * length * (6.0 * (4 * d2 + ffn) + 12.0 * self.d * length)
-
-        total = stack(self.layers, length) + 6.0 * self.vocab_size * self.d * scored
-        if self.source_layers:
-            cross = length * (6.0 * 2 * d2 + 12.0 * self.d * source_length) + source_length * 6.0 * 2 * d2
-            total += stack(self.source_layers, source_length) + self.layers * rows * cross
-        return total
+    @property
+    def reduced(self) -> ModelConfig:
+        """The generator's stack: the same depth, fewer heads of the same width and an inner layer that much narrower."""
+        heads = max(1, round(self.heads * (self.generator or 1.0)))
+        ffn = max(8, 8 * round(self.ffn * heads / self.heads / 8))
+        plain = {"extra_heads": (), "generator": None, "parts": 0}
+        return self.model_copy(update={"d": heads * self.head_width, "heads": heads, "ffn": ffn, **plain})
 
 
 def share_out(d: int, layers: int, ffn: int) -> dict[str, int]:
@@ -107,9 +116,13 @@ def share_out(d: int, layers: int, ffn: int) -> dict[str, int]:
     """
     source, answer = (layers + 1) // 2, max(1, layers // 2)
     one = layers * (4 * d * d + 3 * d * ffn)
-    left = (one - 4 * d * d * (source + 2 * answer)) / (3 * d * (source + answer))
-    grain = 8 if left >= 64 else 1
-    width = round(left / grain) * grain
+    width = rounded((one - 4 * d * d * (source + 2 * answer)) / (3 * d * (source + answer)))
     if width < 1:
         raise ValueError(f"two stacks of width {d} cannot be paid for by one with ffn = {ffn}: set source_layers, layers and ffn")
     return {"source_layers": source, "layers": answer, "ffn": width}
+
+
+def rounded(width: float) -> int:
+    """An inner width that matrix products like: a multiple of 8, where that is not coarse."""
+    grain = 8 if width >= 64 else 1
+    return round(width / grain) * grain

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from maskdial.model.model import Model, Tensors
+from maskdial.model.model import Model
+from maskdial.model.question import Question, Tensors, ask
 from maskdial.sample import SILENT, Head
 
-#: Positions projected at a time: about 2 MB of float32 logits a chunk on a CPU (they stay in its cache).
-CPU_CHUNK_NUMBERS, DEVICE_CHUNK_NUMBERS = 1 << 19, 1 << 27
-#: … but no fewer positions than this: the embedding and its gradient are read once a chunk.
-LEAST_ROWS = 256
+#: Over what label smoothing spreads a target's share: every `others` id (fairseq, T5X) or `all`, itself among them (torch).
+Smoothing = Literal["others", "all"]
 
 
 @dataclass
@@ -67,64 +66,44 @@ def counts(batch: Tensors, heads: Sequence[Head], body_tokens: int) -> dict[str,
 
 
 def loss(
-    model: Model, batch: Any, *, z: float = 0.0, smoothing: float = 0.0, chunk: int | None = None,
-    divisors: Mapping[str, float] | None = None,
+    model: Model, batch: Any, *, z: float = 0.0, smoothing: float = 0.0, smoothing_kind: Smoothing = "others",
+    chunk: int | None = None, divisors: Mapping[str, float] | None = None,
 ) -> Losses:  # fmt: skip
     """Losses of a batch for every head that it asks (`batch.heads`).
 
-    `z` is the weight of z-loss (PaLM, section 5: z · log² Z), `smoothing` spreads that share of a target over the
-    vocabulary. `divisors` spares computing `counts` again.
+    Token heads only: `z` is the weight of z-loss (PaLM, section 5: z · log² Z), `smoothing` takes that share of a target and
+    spreads it over the vocabulary. `divisors` spares computing `counts` again.
     """
-    heads: Sequence[Head] = batch.heads
-    targets = {h.name: batch[f"target:{h.name}"].reshape(-1) for h in heads}
-    asked = torch.stack([t != SILENT for t in targets.values()]).any(0) if len(heads) > 1 else targets[heads[0].name] != SILENT
-    index_N = asked.nonzero()[:, 0]
-    every = len(index_N) == len(asked)
-    x_ND = model.hidden_at(batch, None if every else index_N)
-    made = Losses(counts=dict(divisors) if divisors is not None else counts(batch, heads, batch.body_tokens))
-    for head in heads:
-        target_N, weight_N = targets[head.name], batch[f"weight:{head.name}"].reshape(-1)
-        if not every:
-            target_N, weight_N = target_N[index_N], weight_N[index_N]
-        x = x_ND
-        if len(heads) > 1:
-            own = (target_N != SILENT).nonzero()[:, 0]
-            x, target_N, weight_N = x_ND[own], target_N[own], weight_N[own]
-        total, plain = head_loss(model, head, x, target_N.long(), weight_N, z, smoothing, chunk)
-        made.sums[head.name], made.plain[head.name] = total, plain
-        made.scored[head.name], made.coefficients[head.name] = len(target_N), head.coefficient
+    share = smoothed(smoothing, smoothing_kind, model.config.vocab_size)
+    made = Losses(counts=dict(divisors) if divisors is not None else counts(batch, batch.heads, batch.body_tokens))
+    for question, answer in model.answers(batch, [ask(batch, head) for head in batch.heads]):
+        name = question.head.name
+        made.sums[name], made.plain[name] = head_loss(model, question, answer, z, share, chunk)
+        made.scored[name], made.coefficients[name] = len(question.target), question.head.coefficient
     return made
 
 
+def smoothed(smoothing: float, kind: Smoothing, classes: int) -> float:
+    """The share that goes to all classes alike: eps / (V − 1) to each other one is eps · V / (V − 1) over all of them."""
+    return smoothing * classes / (classes - 1) if kind == "others" else smoothing
+
+
 def head_loss(
-    model: Model, head: Head, x_ND: Tensor, target_N: Tensor, weight_N: Tensor, z: float, smoothing: float, chunk: int | None
+    model: Model, question: Question, answer: Tensor, z: float, smoothing: float, chunk: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Σ weight · loss and Σ −log p at scored positions, by the kind of head."""
-    if head.kind == "token":
-        x = x_ND if head.name == "token" else _extra(model, head)(x_ND)
+    """Σ weight · loss and Σ −log p over the positions asked, by the kind of head; `smoothing` is a share of all classes."""
+    target_N, weight_N = question.target, question.weight.to(_wide(answer.dtype))
+    if question.head.kind == "token":
         out: tuple[Tensor, Tensor] = TokenLoss.apply(  # type: ignore[no-untyped-call]
-            x, model.embedding, target_N, weight_N.to(_wide(x.dtype)), model.scale, z, smoothing, chunk or chunk_rows(model)
+            answer, model.embedding, target_N, weight_N, model.scale, z, smoothing, chunk or model.chunk
         )
         return out
-    logits = _extra(model, head)(x_ND).float()
-    if head.kind == "binary":
-        each_N = nn.functional.binary_cross_entropy_with_logits(logits, target_N.float(), reduction="none")
+    logits = answer.to(weight_N.dtype)
+    if question.head.kind == "binary":
+        each_N = nn.functional.binary_cross_entropy_with_logits(logits, target_N.to(logits.dtype), reduction="none")
     else:
-        each_N = nn.functional.cross_entropy(logits, target_N, reduction="none", label_smoothing=smoothing)
+        each_N = nn.functional.cross_entropy(logits, target_N, reduction="none")
     return (each_N * weight_N).sum(), each_N.detach().sum()
-
-
-def _extra(model: Model, head: Head) -> nn.Module:
-    if head.name not in model.extra:
-        wanted = {"name": head.name, "kind": head.kind}
-        raise ValueError(f"the model has no head {head.name!r}: build it with extra_heads=({wanted},)")
-    return model.extra[head.name]
-
-
-def chunk_rows(model: Model) -> int:
-    """Positions a chunk, so that its logits stay within a fixed size."""
-    numbers = CPU_CHUNK_NUMBERS if model.device.type == "cpu" else DEVICE_CHUNK_NUMBERS
-    return max(LEAST_ROWS, numbers // model.config.vocab_size)
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
@@ -185,22 +164,18 @@ class TokenLoss(Function):
 @torch.no_grad()
 def log_probs(model: Model, batch: Any, head: str = "token", chunk: int | None = None) -> Tensor:
     """log p(target) in nats at every position the head asks, 0 elsewhere: float32 [B, S]; chunked as the loss is."""
-    target_N = batch[f"target:{head}"].reshape(-1)
-    index_N = (target_N != SILENT).nonzero()[:, 0]
-    made_N = torch.zeros(len(target_N), dtype=torch.float32, device=target_N.device)
     asked = next((h for h in getattr(batch, "heads", ()) if h.name == head), Head(head))
-    x_ND = model.hidden_at(batch, index_N)
-    target_N = target_N[index_N].long()
-    if asked.kind == "token":
-        x_ND = x_ND if head == "token" else _extra(model, asked)(x_ND)
-        rows = chunk or chunk_rows(model)
-        for at in range(0, len(x_ND), rows):
-            logp_CV = torch.log_softmax(model.logits(x_ND[at : at + rows]), dim=-1, dtype=torch.float32)
-            made_N[index_N[at : at + rows]] = logp_CV.gather(1, target_N[at : at + rows, None])[:, 0]
-    else:
-        logits = _extra(model, asked)(x_ND).float()
-        if asked.kind == "binary":
-            made_N[index_N] = nn.functional.logsigmoid(torch.where(target_N > 0, logits, -logits))
-        else:
-            made_N[index_N] = torch.log_softmax(logits, -1).gather(1, target_N[:, None])[:, 0]
-    return made_N.view(model.shape_of(batch))
+    (question, answer), *_ = model.answers(batch, [ask(batch, asked)])
+    target_N, rows = question.target, chunk or model.chunk
+    found_N = torch.zeros(len(target_N), dtype=torch.float32, device=target_N.device)
+    if asked.kind == "binary":
+        found_N = nn.functional.logsigmoid(torch.where(target_N > 0, answer, -answer)).float()
+    for at in range(0, len(target_N) if asked.kind != "binary" else 0, rows):
+        some = answer[at : at + rows]
+        logp = torch.log_softmax(model.logits(some) if asked.kind == "token" else some, dim=-1, dtype=torch.float32)
+        found_N[at : at + rows] = logp.gather(1, target_N[at : at + rows, None])[:, 0]
+    if question.index is not None:
+        every_N = torch.zeros(batch[f"target:{head}"].numel(), dtype=torch.float32, device=target_N.device)
+        every_N[question.index] = found_N
+        found_N = every_N
+    return found_N.view(model.shape_of(batch))

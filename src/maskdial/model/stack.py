@@ -36,6 +36,16 @@ class Place:
     bias: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Trunk:
+    """The states [N, D] that enter a stack's last block, at every position, and what every block gets beside them."""
+
+    states: Tensor
+    visible: Visible
+    place: Place
+    source: Source | None
+
+
 def normed(x_ND: Tensor, eps: float) -> Tensor:
     """RMSNorm without a gain: inside a block a gain is a factor of the matrix that follows, so it is left to that."""
     out: Tensor = RMSNorm.apply(x_ND, eps)  # type: ignore[no-untyped-call]
@@ -131,18 +141,29 @@ class Stack(nn.Module):
         self, x_ND: Tensor, visible: Visible, position_BS: Tensor, position2_BS: Tensor | None = None,
         source: Source | None = None, keep_N: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Final normed hidden states [N, D], or those of the flat positions `keep_N` alone.
+        """Final normed hidden states [N, D], or those of the flat positions `keep_N` alone."""
+        out: Tensor = self.norm(self.last(self.trunk(x_ND, visible, position_BS, position2_BS, source), keep_N))
+        return out
 
-        In the last block nothing after attention looks sideways, so only the positions that are asked for go on.
-        """
+    def trunk(
+        self, x_ND: Tensor, visible: Visible, position_BS: Tensor, position2_BS: Tensor | None = None, source: Source | None = None
+    ) -> Trunk:
+        """All blocks but the last, at every position."""
         if isinstance(self.place, Rotary):
             place = Place(turn=self.place(position_BS, position2_BS, x_ND.dtype))
-        else:
+        elif position2_BS is None:
             place = Place(bias=self.place(position_BS, visible, x_ND.dtype))
-        last = len(self.blocks) - 1
-        for number, block in enumerate(self.blocks):
-            x_ND = block(x_ND, visible, place, source, keep_N if number == last else None)
-        out: Tensor = self.norm(x_ND)
+        else:
+            raise ValueError("relative positions have one coordinate and these samples have two (position2, GLM): "
+                             "train them with shape 'single' and rotary positions")  # fmt: skip
+        for block in [*self.blocks][:-1]:
+            x_ND = block(x_ND, visible, place, source, None)
+        return Trunk(x_ND, visible, place, source)
+
+    def last(self, trunk: Trunk, keep_N: Tensor | None = None) -> Tensor:
+        """The last block's output before the final norm. Nothing after its attention looks sideways, so only the positions
+        that are asked for go on."""
+        out: Tensor = self.blocks[-1](trunk.states, trunk.visible, trunk.place, trunk.source, keep_N)
         return out
 
 

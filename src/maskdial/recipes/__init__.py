@@ -15,6 +15,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from maskdial.errors import nearest
+from maskdial.mixture import Mixture
 from maskdial.objective import Objective
 
 
@@ -48,7 +49,7 @@ class Recipe:
     """A recipe function with its name, facts and options."""
 
     name: str
-    make: Callable[..., Objective]
+    make: Callable[..., Any]
     about: About
 
     @property
@@ -110,10 +111,10 @@ class Option:
         raise ValueError(f"{recipe}: {self.name}={value!r} is not allowed ({self.dial.what}: {self.spelled})")
 
 
-def recipe(**about: Any) -> Callable[[Callable[..., Objective]], Recipe]:
+def recipe(**about: Any) -> Callable[[Callable[..., Objective | Mixture]], Recipe]:
     """Make a recipe of a function; the keywords are those of `About`."""
 
-    def wrap(make: Callable[..., Objective]) -> Recipe:
+    def wrap(make: Callable[..., Objective | Mixture]) -> Recipe:
         return Recipe(make.__name__.replace("_", "-"), make, About(**about))
 
     return wrap

@@ -9,10 +9,14 @@ Spans are cut out, each leaving its sentinel; the answer says each span behind i
 The decoder reads the answer behind a start token. `final_sentinel="auto"` adds a last sentinel iff the text ends kept, as in
 the paper's example; the released random masks always end hidden and so never have one. When one span is enough (every text
 of at most 30 tokens at the defaults) it is the tail: that is the released law; `roll=True` rotates the mask.
+
+mT5 (Xue et al. 2021, §3.1) trains on the same objective over a larger vocabulary that also ends in 100 sentinels, T5 1.1 on it
+alone; ByT5 (Xue et al. 2022, §3.1) on bytes with spans of mean length 20. Which languages a row is drawn from is the data's.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -20,13 +24,31 @@ import numpy as np
 from maskdial.corruption.render import Replace
 from maskdial.corruption.select import random_spans, span_counts
 from maskdial.corruption.text import Decisions, Spans
-from maskdial.objective import Objective
+from maskdial.objective import Objective, Room
 from maskdial.recipes import Dial, recipe
-from maskdial.sample import Rows
+from maskdial.sample import Layout, Rows
 from maskdial.target.rewritten import HiddenSpans
+from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
+
+
+#: what every released model of this family has in common
+RELEASED = {"layout": "complement", "float32": True, "overflow": "vocab"}
+
+
+@dataclass(frozen=True)
+class HalfHidden(Objective):
+    """Span corruption of exactly one half, whose answer must not outgrow its source."""
+
+    def room(self, length: int, layout: Layout | None = None, vocab: Vocab | None = None) -> Room:
+        """As of any objective, but a token less where half of the text rounds up (released `random_spans_helper`)."""
+        room = super().room(length, layout, vocab)
+        if (layout or self.layout) != "encoder-decoder" or np.rint(room.raw / 2) <= room.raw / 2:
+            return room
+        (source, answer), (less, fewer) = self.shape(room.raw), self.shape(room.raw - 1)
+        return replace(room, raw=room.raw - 1, source=room.source - source + less, answer=room.answer - answer + fewer)
 
 
 @recipe(
@@ -39,10 +61,9 @@ if TYPE_CHECKING:
     good_for="filling gaps of any length; sequence-to-sequence fine-tuning",
     known_models=("T5", "mT5", "FLAN-T5", "ByT5"),
     modes={
-        "t5": (
-            {"layout": "complement", "float32": True, "overflow": "vocab"},
-            "released code: complement layout, counts rounded in float32, sentinels silently run into the vocabulary",
-        )
+        "t5": (RELEASED, "released code: complement layout, counts rounded in float32, sentinels silently run into the vocabulary"),
+        "mt5": (RELEASED, "released mT5 and T5 1.1: as t5; what differs is the vocabulary and the text"),
+        "byt5": (RELEASED | {"mean_length": 20.0}, "released ByT5: as t5, over bytes, spans of mean length 20"),
     },
 )
 def t5(
@@ -68,7 +89,7 @@ def t5(
         source = length if overflow == "merge_tail" else length - hidden + spans  # surplus spans stay in the source
         return source, hidden + spans + int(final or hidden == 0 or (roll and layout == "complement")) + 1
 
-    return Objective(
+    return (HalfHidden if rate == 0.5 else Objective)(
         name="t5", steps=(Replace(select, by="sentinel", overflow=overflow),), visibility="prefix",
         target=HiddenSpans(layout, final_sentinel, overflow), layout="encoder-decoder", tail="eos", shape=shape,
         exact=not roll and overflow != "merge_tail",

@@ -6,29 +6,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskdial.corruption.runs import U1
 from maskdial.corruption.step import Target
 from maskdial.corruption.text import Decisions, Ink, Text
-from maskdial.rng import kernel
+from maskdial.rng import copy, kernel
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
 
 
 
+#: no split: every token is asked
+EVERYWHERE = np.empty(0, dtype=np.int64)
+
+
 @kernel
 def _following(values, offsets, first, silent, shifted, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
-        source = values[offsets[u] : offsets[u + 1]]
-        part = out[at[u] : at[u] + len(source)]
+        begin, place, size = np.uint64(offsets[u]), np.uint64(at[u]), np.uint64(offsets[u + 1] - offsets[u])
         if shifted:  # a begin token was put in front: position i reads token i-1 and says token i
-            part[:] = source
+            copy(values, begin, size, out, place)
             continue
-        quiet = min(max(first[u] - 1, 0), len(source))
-        part[:quiet] = silent
-        if quiet < len(source) - 1:
-            part[quiet:-1] = source[quiet + 1 :]
-        if len(source):
-            part[len(source) - 1] = silent
+        quiet = np.uint64(min(max(first[u] - 1, 0), np.int64(size))) if len(first) else np.uint64(0)
+        for i in range(quiet):
+            out[place + i] = silent
+        if quiet < size:
+            copy(values, begin + quiet + U1, size - quiet - U1, out, place + quiet)
+            out[place + size - U1] = silent
 
 
 class Following(Target):
@@ -45,5 +49,5 @@ class Following(Target):
     def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
               framed: bool) -> None:  # fmt: skip
         """Write what each position of unit u must say at `out[at[u]:]`."""
-        first = d[self.after] if self.after else np.zeros_like(text.lengths)
+        first = d[self.after] if self.after else EVERYWHERE
         _following(text.values, text.offsets, first, np.int32(silent), framed, out, at)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maskdial.errors import UserError, nearest
-from maskdial.model.config import ModelConfig, Shape
+from maskdial.model import matched
+from maskdial.model.config import ExtraHead, ModelConfig, Shape
+from maskdial.model.loss import Smoothing
+from maskdial.sample import Head
 
 #: By layout: Muon's rate for matrices, Adam's rate for embeddings (docs/decisions/011, measured on pydocs).
 RATES: dict[str, tuple[float, float]] = {
@@ -42,6 +45,7 @@ class ModelSettings(Section):
     ffn: int | None = Field(default=None, ge=1, description="inner width of SwiGLU")
     source_layers: int | None = Field(default=None, ge=1, description="two stacks: layers of the source; sizes are then taken as given")
     positions: Literal["rotary", "relative"] | None = Field(default=None, description="default: rotary; relative (T5) for two stacks")
+    generator: float | None = Field(default=None, gt=0, le=1, description="ELECTRA: the generator's share of the width; 1/4 (base: 1/3)")
 
 
 class OptimizerSettings(Section):
@@ -65,6 +69,7 @@ class LossSettings(Section):
 
     z: float = Field(default=0.0, ge=0, description="weight of z-loss")
     smoothing: float = Field(default=0.0, ge=0, lt=1, description="label smoothing, spread over the vocabulary")
+    smoothing_kind: Smoothing = Field(default="others", description="over the other ids (fairseq, T5X), or over all ids (torch)")
 
 
 class CheckpointSettings(Section):
@@ -112,16 +117,31 @@ class TrainConfig(Section):
         })  # fmt: skip
         return self.model_copy(update={"optimizer": optimizer})
 
-    def model_settings(self, vocab_size: int, layout: str) -> ModelConfig:
-        """The model for an objective's layout."""
+    def model_settings(
+        self, vocab_size: int, layout: str, heads: Sequence[Head] = (), parts: int = 0, answer_both_ways: bool = False, places: int = 20
+    ) -> ModelConfig:
+        """The model for an objective's layout and heads, with the parameters of one without extra heads (`model.matched`).
+
+        `parts` is how many kinds its samples' `part` column tells apart; `answer_both_ways` that its answers look ahead too;
+        `places` how many tokens of a span are asked from its boundary.
+        Two stacks whose `source_layers` is given are taken as they are.
+        """
         given = {k: v for k, v in self.model.model_dump().items() if v is not None}
         shape: Shape = "encoder-decoder" if layout == "encoder-decoder" else "single"
+        extra = tuple(ExtraHead(name=h.name, kind=h.kind, form=h.form, reach=h.reach if h.form == "module" else 0, places=places)
+                      for h in heads if h.name != "token")  # fmt: skip
         if shape == "single":
             given.pop("source_layers", None)
+        if all(h.form != "drawn" for h in extra):
+            given.pop("generator", None)
         try:
-            return ModelConfig(vocab_size=vocab_size, shape=shape, **given)
+            made = ModelConfig(vocab_size=vocab_size, shape=shape, extra_heads=extra, parts=parts,
+                               answer_both_ways=answer_both_ways and shape == "encoder-decoder", **given)  # fmt: skip
+            return made if "source_layers" in given else matched(made)
         except ValidationError as error:
             raise UserError(f"model: {_first(error)}", code="config.model") from None
+        except ValueError as error:
+            raise UserError(f"model: {error}", code="config.model") from None
 
 
 def parse(value: Mapping[str, Any]) -> TrainConfig:

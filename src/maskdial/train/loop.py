@@ -12,15 +12,16 @@ from typing import Any, cast
 import torch
 
 from maskdial.errors import UserError
+from maskdial.mixture import Mixture
 from maskdial.model import Model, ModelConfig, build
 from maskdial.objective import Objective
 from maskdial.train import checkpoint as checkpoints
 from maskdial.train.budget import Budget
 from maskdial.train.checkpoint import Checkpoint
 from maskdial.train.config import TrainConfig
-from maskdial.train.feed import Feed
 from maskdial.train.folder import EVENTS, Events, Folder, versions
 from maskdial.train.interrupt import Interrupted, Signals
+from maskdial.train.mixed_feed import feed_of
 from maskdial.train.optimizer import Optimizer, schedule
 from maskdial.train.step import Stepped, step
 from maskdial.train.threads import Threads
@@ -44,6 +45,8 @@ class State:
     optimizer_steps: int = 0
     #: since the last line of events.jsonl: Σ −log p and scored positions by head, text tokens, FLOPs, seconds
     since: dict[str, Any] = field(default_factory=lambda: {"loss": {}, "scored": {}, "tokens": 0, "flops": 0.0, "seconds": 0.0})
+    #: the same of each member of a mixture (its first head): Σ −log p and scored positions
+    members: dict[str, dict[str, float]] = field(default_factory=dict)
     last_loss: float | None = None
 
 
@@ -66,12 +69,12 @@ class Loop:
     """One run in this process. `run()` trains to the end of the budget."""
 
     def __init__(
-        self, config: TrainConfig, plan: dict[str, Any], budget: Budget, objective: Objective, corpus: Any, folder: Folder, raw: int,
-        progress: str,
+        self, config: TrainConfig, plan: dict[str, Any], budget: Budget, objective: Objective | Mixture, corpus: Any, folder: Folder,
+        raw: int, progress: str,
     ) -> None:  # fmt: skip
         self.config, self.plan, self.budget, self.folder, self.progress = config, plan, budget, folder, progress
         self.events = Events(folder.path / EVENTS)
-        self.feed = Feed(objective, corpus, raw, seed=config.seed, packing=config.packing)
+        self.feed = feed_of(objective, corpus, raw, config, plan["budget"]["steps"])
         self.model: Model = build(ModelConfig(**plan["model"]), seed=config.seed)
         if config.init is not None:
             from maskdial.train.run import load
@@ -170,6 +173,9 @@ class Loop:
         for head, value in done.plain.items():
             since["loss"][head] = since["loss"].get(head, 0.0) + float(value)
             since["scored"][head] = since["scored"].get(head, 0) + done.scored[head]
+        for member, (value, count) in done.by_member.items():
+            own = s.members.setdefault(member, {"sum": 0.0, "count": 0})
+            own["sum"], own["count"] = own["sum"] + float(value), own["count"] + count
         since["norm"] = done.norm
 
     def _guard(self, done: Stepped) -> None:
@@ -209,10 +215,11 @@ class Loop:
         if first is not None and scored[first]:
             s.last_loss = loss[first] / scored[first]
         factor = schedule(s.step - 1, self.total, self.config.optimizer)
+        members = {"loss_by_member": s.members} if s.members else {}
         self.events.add("step", step=s.step, samples=s.samples, **self._totals(), loss=s.last_loss, loss_sum=dict(loss),
                         loss_count=dict(scored), since_tokens=s.since["tokens"], since_seconds=round(s.since["seconds"], 4),
-                        rate_factor=factor, gradient_norm=norm)  # fmt: skip
-        s.since = State().since
+                        rate_factor=factor, gradient_norm=norm, **members)  # fmt: skip
+        s.since, s.members = State().since, {}
 
     def _totals(self) -> dict[str, Any]:
         s = self.state
@@ -262,7 +269,7 @@ class Loop:
 
 
 def plan_of(
-    config: TrainConfig, model: ModelConfig, budget: Budget, steps: int | None, objective: Objective, corpus: Any, raw: int,
+    config: TrainConfig, model: ModelConfig, budget: Budget, steps: int | None, objective: Objective | Mixture, corpus: Any, raw: int,
     precision: str, device: str,
 ) -> dict[str, Any]:  # fmt: skip
     """config.json: everything a run is, in plain values."""

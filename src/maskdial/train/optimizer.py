@@ -49,7 +49,7 @@ class Optimizer:
         for name, p in model.named_parameters():
             if name == "embedding":
                 rule = "embedding"
-            elif p.dim() == 2 and not name.endswith("place.table"):
+            elif p.dim() == 2 and not name.endswith(".table"):
                 rule = settings.name
             else:
                 rule = "other"

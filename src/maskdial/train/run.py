@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskdial.errors import UserError
+from maskdial.mixture import Mixture, restore
 from maskdial.model import Model, ModelConfig, build
 from maskdial.objective import Objective
 from maskdial.train import checkpoint as checkpoints
@@ -62,11 +63,14 @@ class Run:
                 own[name].copy_(value)
 
     @cached_property
-    def objective(self) -> Objective:
+    def objective(self) -> Objective | Mixture:
         """The objective with its options."""
         from maskdial.recipes import objective
 
-        made: Objective = objective(self.config["objective"]["name"], **self.config["objective"]["options"])
+        name, options = self.config["objective"]["name"], self.config["objective"]["options"]
+        if "phases" in options:
+            return restore(name, options, objective)
+        made: Objective | Mixture = objective(name, **options)
         return made
 
     @cached_property

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from maskdial.errors import UserError
+from maskdial.mixture import Mixture
+from maskdial.model import ModelConfig, flops
 from maskdial.objective import Objective
 from maskdial.train import checkpoint as checkpoints
 from maskdial.train.budget import Budget, budget
@@ -19,6 +21,7 @@ from maskdial.train.config import TrainConfig
 from maskdial.train.feed import Feed
 from maskdial.train.folder import CHECKPOINTS, Folder
 from maskdial.train.loop import Loop, RunResult, plan_of
+from maskdial.train.mixed_feed import MixedFeed, feed_of, mixed_steps
 from maskdial.train.precision import decide, find_device
 
 #: Batches looked at to turn a FLOP budget into steps.
@@ -26,7 +29,7 @@ SAMPLED_STEPS = 8
 
 
 def train(
-    config: TrainConfig, objective: Objective, corpus: Any, out: str | Path, resume: str = "auto", progress: str = "auto"
+    config: TrainConfig, objective: Objective | Mixture, corpus: Any, out: str | Path, resume: str = "auto", progress: str = "auto"
 ) -> RunResult:
     """Train `objective` on `corpus` into the folder `out`.
 
@@ -57,20 +60,29 @@ def train(
         return loop.run()
 
 
-def _plan(config: TrainConfig, asked: Budget, objective: Objective, corpus: Any, raw: int) -> dict[str, Any]:
-    model, device = config.model_settings(corpus.vocab.size, objective.layout), find_device(config.device)
-    flops = 0.0
-    if asked.kind == "flops":
-        feed = Feed(objective, corpus, raw, seed=config.seed, packing=config.packing)
-        batches = feed.batches(0, config.rows * SAMPLED_STEPS)
-        for b in batches:
-            two = "answer_read" in b
-            rows, length = b["answer_read" if two else "read"].shape
-            scored = sum(int((v >= 0).sum()) for k, v in b.items() if k.startswith("target:"))
-            flops += model.flops(rows, length, scored, b["source_read"].shape[1] if two else 0) / SAMPLED_STEPS
-    steps = asked.steps(config.rows * raw, flops)
+def _plan(config: TrainConfig, asked: Budget, objective: Objective | Mixture, corpus: Any, raw: int) -> dict[str, Any]:
+    feed = feed_of(objective, corpus, raw, config, None)
+    feeds = list(feed.feeds.values()) if isinstance(feed, MixedFeed) else [feed]
+    model, device = _model(config, objective, feeds), find_device(config.device)
+
+    def used(one: Feed) -> float:
+        return sum(flops(model, b) for b in one.batches(0, config.rows * SAMPLED_STEPS)) / SAMPLED_STEPS
+
+    if isinstance(feed, MixedFeed):
+        steps = mixed_steps(asked, config, feed, used)
+    else:
+        steps = asked.steps(config.rows * raw, used(feed) if asked.kind == "flops" else 0.0)
     precision = str(decide(config.precision, device)).removeprefix("torch.")
     return plan_of(config, model, asked, steps, objective, corpus, raw, precision, device)
+
+
+def _model(config: TrainConfig, objective: Objective | Mixture, feeds: list[Feed]) -> ModelConfig:
+    """The model that an objective's samples want (a mixture's: any member's). Whether they tell parts apart, only a sample shows."""
+    first = {name for feed in feeds if feed.objective.columns for name in feed.batches(0, 1)[0]}
+    parts = 2 if {"part", "source_part"} & first else 0
+    both_ways = any(f.objective.visibility not in ("causal", "prefix") for f in feeds)
+    places = max(int(f.objective.options.get("max_pair", 20)) for f in feeds)
+    return config.model_settings(feeds[0].corpus.vocab.size, objective.layout, objective.heads, parts, both_ways, places)
 
 
 def _start(folder: Folder, plan: dict[str, Any], resume: str) -> Checkpoint | None:
@@ -85,7 +97,7 @@ def _start(folder: Folder, plan: dict[str, Any], resume: str) -> Checkpoint | No
         return _named(folder, plan, Path(resume))
     if not folder.exists:
         return None
-    folder.same(plan, folder.config(), folder.path)
+    folder.same(plan, _completed(folder.config()), folder.path)
     found = checkpoints.newest(folder.checkpoints, _warn)
     if found is not None:
         _set_aside(folder, found.step)
@@ -101,9 +113,9 @@ def _named(folder: Folder, plan: dict[str, Any], path: Path) -> Checkpoint:
         found = checkpoints.verify(path)
     except ValueError as fault:
         raise UserError(str(fault), code="checkpoint.damaged", where=str(path), exit=1) from None
-    folder.same(plan, found.manifest["config"], found.path)
+    folder.same(plan, _completed(found.manifest["config"]), found.path)
     if folder.exists:
-        folder.same(plan, folder.config(), folder.path)
+        folder.same(plan, _completed(folder.config()), folder.path)
         later = [p for n, p in checkpoints.found(folder.checkpoints) if n > found.step]
         if later:
             raise UserError(f"{later[0]} is later than {path}; a checkpoint is never overwritten", hint="choose another --out",
@@ -111,6 +123,15 @@ def _named(folder: Folder, plan: dict[str, Any], path: Path) -> Checkpoint:
     elif plan["budget"]["steps"] is None:
         plan["budget"]["steps"] = found.manifest["config"]["budget"]["steps"]
     return found
+
+
+def _completed(saved: dict[str, Any]) -> dict[str, Any]:
+    """A saved plan with the settings that did not exist when it was saved at the values that leave it as it was."""
+    try:
+        train, model = TrainConfig(**saved["train"]), ModelConfig(**saved["model"])
+    except ValueError:
+        return saved  # of a later version: the comparison names what is unknown here
+    return saved | {"train": train.model_dump(mode="json"), "model": model.model_dump(mode="json")}
 
 
 def _take_over(plan: dict[str, Any], saved: dict[str, Any]) -> None:

@@ -1,0 +1,103 @@
+"""How many tokens a masked language model chooses, and which: the counting of BERT, of Hugging Face and of fairseq."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskdial.corruption.render import Edit, mask_or_random_or_same
+from maskdial.corruption.select import exact, independent, stochastic_count, whole_words
+from maskdial.corruption.text import Decisions
+from maskdial.corruption.together import EditTogether
+from maskdial.corruption.words import first_parts, marked, runs_of_words, word_starts
+from maskdial.rng import kernel
+from maskdial.sample import Rows
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64
+
+    from maskdial.corruption.select import Hidden, Offsets
+
+
+@kernel
+def _inside(chosen, wide, offsets, starts, hidden):  # type: ignore[no-untyped-def]
+    """Flags of tokens from flags of the tokens, or of the words, of a unit and of its frame."""
+    for u in range(len(offsets) - 1):
+        inner, part = chosen[wide[u] + 1 : wide[u + 1] - 1], hidden[offsets[u] : offsets[u + 1]]
+        if not len(starts):
+            part[:] = inner
+            continue
+        first, word = starts[offsets[u] : offsets[u + 1]], np.int64(-1)
+        for i in range(len(part)):
+            word += np.int64(first[i])
+            part[i] = inner[word]
+
+
+def shares(recipe: str, mask: float, random: float) -> None:
+    """`ValueError` when more than all of the chosen tokens would be replaced."""
+    if mask + random > 1:
+        raise ValueError(f"{recipe}: mask + random must not exceed 1 (got {mask:g} + {random:g})")
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """A selection for `Edit`.
+
+    `count`: a coin a token or a word ("bernoulli"); max(1, round(L · rate)) of L tokens with `framed` special ones, which are
+    never chosen ("exact", at most `most`); floor(n · rate + U) of the n tokens or words and the two tokens of the frame
+    ("fairseq"; the frame's are the decision "frame"). `runs` weighs runs of 1, 2, … whole words; `pairs` keeps words and runs
+    within their part.
+    """
+
+    recipe: str
+    rate: float
+    count: str = "bernoulli"
+    mask: float = 0.8
+    random: float = 0.1
+    whole_word: bool = False
+    runs: tuple[float, ...] = (1.0,)
+    framed: int = 2
+    most: int | None = None
+    pairs: bool = False
+
+    def __post_init__(self) -> None:
+        shares(self.recipe, self.mask, self.random)
+        if len(self.runs) > 1 and not (self.whole_word and self.count == "exact"):
+            raise ValueError(f"{self.recipe}: runs of words (ngram > 1) need whole_word=True and count='exact'")
+
+    def __call__(self, rows: Rows, offsets: Offsets, d: Decisions) -> Hidden:
+        if self.count == "fairseq":
+            return self.with_frame(rows, offsets, d)
+        counts = self.counts(np.diff(offsets)) if self.count == "exact" else None
+        if not self.whole_word:
+            return independent(offsets, d.keys, self.rate) if counts is None else exact(offsets, d.keys, counts)
+        fence = first_parts(rows, offsets) if self.pairs else None
+        starts = word_starts(rows, offsets, self.recipe, fence)
+        if counts is None or len(self.runs) == 1:
+            return whole_words(offsets, d.keys, starts, self.rate, counts)
+        return runs_of_words(offsets, d.keys, counts, starts, fence, self.runs)
+
+    def counts(self, lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u"]:
+        """BERT's count, halves to even; nothing at rate 0."""
+        wanted = np.maximum(int(self.rate > 0), np.rint((lengths + self.framed) * self.rate)).astype(np.int64)
+        return wanted if self.most is None else np.minimum(wanted, self.most)
+
+    def with_frame(self, rows: Rows, offsets: Offsets, d: Decisions) -> Hidden:
+        """fairseq: every token (or word) and both tokens of the frame are alike; the count is rounded by chance."""
+        starts = word_starts(rows, offsets, self.recipe) if self.whole_word else np.zeros(0, dtype=np.uint8)
+        things = marked(starts, offsets) if self.whole_word else np.diff(offsets)
+        wide = np.concatenate([[0], np.cumsum(things + 2)]).astype(np.int64)  # one more on each side of a unit
+        chosen = exact(wide, d.keys, stochastic_count(np.diff(wide), d.keys, self.rate))
+        sides = np.stack([chosen[wide[:-1]], chosen[wide[1:] - 1]], axis=1).reshape(-1)
+        d.values["frame"] = mask_or_random_or_same(sides, 2 * np.arange(len(offsets)), ~d.keys, self.mask, self.random).reshape(-1, 2)
+        hidden = np.empty(offsets[-1], dtype=np.uint8)
+        _inside(chosen, wide, offsets, starts, hidden)
+        return hidden
+
+    def step(self, pool: str) -> Edit:
+        """The step that hides what is chosen; fairseq decides once a word what becomes of it."""
+        if self.whole_word and self.count == "fairseq":
+            return EditTogether(self, self.mask, self.random, pool=pool, starts=lambda rows, at: word_starts(rows, at, self.recipe))
+        return Edit(self, self.mask, self.random, pool=pool)

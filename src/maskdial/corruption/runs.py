@@ -1,0 +1,101 @@
+"""Runs and places without mispredicted branches: what the kernels of corruptions and targets owe their speed to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from maskdial.rng import copy, inlined, kernel
+
+U0, U1, U2, U3, U4, U5, U6, U7, U8, U56, U64 = (np.uint64(i) for i in (0, 1, 2, 3, 4, 5, 6, 7, 8, 56, 64))
+PAIRS, FOURS, EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
+BYTES = np.uint64(0x0101010101010101)
+
+#: how far past what was asked for `copy_on` and `places` may write
+SPARE = 64
+#: how many tokens `copy_on` moves at once: most runs of most recipes are shorter
+AT_ONCE = np.uint64(32)
+
+
+@inlined
+def _eight(s, a, t, b):  # type: ignore[no-untyped-def]
+    """Eight tokens: all are read before one is written, so that they move as one vector."""
+    t[b], t[b + U1], t[b + U2], t[b + U3], t[b + U4], t[b + U5], t[b + U6], t[b + U7] = (
+        s[a], s[a + U1], s[a + U2], s[a + U3], s[a + U4], s[a + U5], s[a + U6], s[a + U7])  # fmt: skip
+
+
+@inlined
+def copy_on(source, first, count, target, place):  # type: ignore[no-untyped-def]
+    """`copy` of a short run that may write up to `SPARE` tokens past it: for a target that is written from left to right and
+    has room to spare. Nearly always the number of steps is the same, so the processor foresees it."""
+    a, b, n = np.uint64(first), np.uint64(place), np.uint64(count)
+    if a + n + AT_ONCE <= np.uint64(len(source)):
+        for i in range(U0, AT_ONCE, U8):
+            _eight(source, a + i, target, b + i)
+        for i in range(AT_ONCE, n, U8):
+            _eight(source, a + i, target, b + i)
+    else:
+        copy(source, a, n, target, b)
+
+
+@inlined
+def _ones(word):  # type: ignore[no-untyped-def]
+    """How many bits are set; compilers know this form and make one instruction of it."""
+    word = word - ((word >> U1) & PAIRS)
+    word = (word & FOURS) + ((word >> U2) & FOURS)
+    return (((word + (word >> U4)) & EIGHTS) * BYTES) >> U56
+
+
+@inlined
+def _lowest(word):  # type: ignore[no-untyped-def]
+    """Which is the lowest bit set."""
+    return _ones(~word & (word - U1))
+
+
+@kernel
+def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
+    """Where bytes equal `value` (or, not `equal`, differ from it), ascending; returns how many.
+
+    `out` needs `SPARE` entries more than that: 64 bytes at a time become the bits of a word, whose first eight places are
+    written whether there are so many or not.
+    """
+    n, size = U0, np.uint64(len(flags))
+    whole = size & ~np.uint64(63)
+    for a in range(U0, whole, U64):
+        word = U0
+        for i in range(U64):
+            word |= np.uint64((flags[a + i] == value) == equal) << i
+        count = _ones(word)
+        for k in range(U8):
+            out[n + k] = a + _lowest(word)
+            word &= word - U1
+        for k in range(U8, count):
+            out[n + k] = a + _lowest(word)
+            word &= word - U1
+        n += count
+    for i in range(whole, size):
+        out[n] = i
+        n += np.uint64((flags[i] == value) == equal)
+    return np.int64(n)
+
+
+@kernel
+def stretches(starts, out):  # type: ignore[no-untyped-def]
+    """Where words or sentences begin (the first token begins one whatever its flag) and, behind these, where the last one ends;
+    returns how many there are. `out` needs `SPARE` entries more."""
+    n = np.int64(len(starts) > 0)
+    out[0] = 0
+    if n:
+        n += places(starts[1:], np.uint8(0), False, out[1:])
+    for j in range(1, n):
+        out[j] += 1
+    out[n] = len(starts)
+    return n
+
+
+@kernel
+def longest_of(offsets):  # type: ignore[no-untyped-def]
+    """The length of the longest unit."""
+    longest = 0
+    for u in range(len(offsets) - 1):
+        longest = max(longest, offsets[u + 1] - offsets[u])
+    return longest

@@ -1,0 +1,86 @@
+"""Which sixth of the tokens is predicted, and when (XLNet: Yang et al. 2019, §2.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskdial.corruption.marked import marked
+from maskdial.corruption.suffix import Keep
+from maskdial.corruption.text import Decisions
+from maskdial.rng import CHOSEN, RANKS, below, draw, kernel, site
+from maskdial.sample import Rows
+from maskdial.vocab import Vocab
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64, UInt8
+
+    from maskdial.corruption.select import Keys, Offsets
+    Lengths = Int64[np.ndarray, " u"]
+
+#: a run has 1 … 5 tokens with probability proportional to 1, 1/2, 1/3, 1/4, 1/5: bounds out of 137
+RUNS = np.array([60, 90, 110, 125, 137], dtype=np.int64)
+
+
+@kernel
+def _sixths(offsets, keys, word, some, k, quota, runs, hidden):  # type: ignore[no-untyped-def]
+    for u in range(len(keys)):
+        key, size = site(keys[u], CHOSEN), offsets[u + 1] - offsets[u]
+        flags, starts = hidden[offsets[u] : offsets[u + 1]], word[offsets[u] : offsets[u + some * size]]
+        left, at, c = quota[u], np.int64(0), np.uint64(0)
+        while left > 0 and at < size:
+            pick, n = np.int64(below(draw(key, c), 137)), 1
+            while pick >= runs[n - 1]:
+                n += 1
+            n = min(np.int64(n), left)
+            around = n * k
+            before = np.int64(below(draw(key, c + np.uint64(1)), around))
+            c += np.uint64(2)
+            first = at + before
+            while first < size and first > 0 and some and not starts[first]:
+                first += 1
+            if first + n >= size:
+                break
+            flags[first : first + n] = 1
+            left -= n
+            at = first + n + around - before
+        while left > 0:
+            i = np.int64(below(draw(key, c), size))
+            c += np.uint64(1)
+            left -= 1 - np.int64(flags[i])
+            flags[i] = 1
+
+
+def sixths(offsets: Offsets, keys: Keys, word: UInt8[np.ndarray, " n"] | None, k: int) -> UInt8[np.ndarray, " n"]:
+    """round(length / k) tokens of each unit, in runs of 1 … 5 that start a word where words are known, each run of n tokens within
+    a stretch of its own of n · k more; what is then missing is drawn uniformly (XLNet, released `_sample_mask`)."""
+    hidden = np.zeros(offsets[-1], dtype=np.uint8)
+    quota = np.rint(np.diff(offsets) / k).astype(np.int64)
+    starts = hidden[:0] if word is None else word
+    _sixths(offsets, keys, starts, int(word is not None), k, quota, RUNS, hidden)
+    return hidden
+
+
+@kernel
+def _ranks(keys, offsets, out):  # type: ignore[no-untyped-def]
+    for u in range(len(keys)):
+        key, part = site(keys[u], RANKS), out[offsets[u] : offsets[u + 1]]
+        for i in range(len(part)):  # the shuffle that starts from nothing: every order equally likely
+            other = np.int64(below(draw(key, np.uint64(i)), i + 1))
+            part[i] = part[other]
+            part[other] = i
+
+
+class Ranks(Keep):
+    """When each hidden token is predicted. The decision is "ranks": int32 a hidden token, 0 for the first of its unit; every order
+    is equally likely."""
+
+    decisions = ("ranks",)
+
+    def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
+        """A permutation of each unit's hidden tokens."""
+        count = marked(d["hidden"], np.concatenate([[0], np.cumsum(lengths)]))
+        offsets = np.concatenate([[0], np.cumsum(count)])
+        d.values["ranks"] = np.empty(offsets[-1], dtype=np.int32)
+        _ranks(d.keys, offsets, d["ranks"])

@@ -1,0 +1,95 @@
+"""What an objective's own questions cost on held-out text: loss of token heads against a unigram, ranking of yes-or-no heads.
+
+Losses of different objectives are not comparable: each is asked its own questions. What can be said of each alone is how far
+below the unigram it is on the same tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from maskdial.evaluate.items import Items
+from maskdial.mixture import Mixture
+from maskdial.model import Model
+from maskdial.model.question import ask
+from maskdial.objective import Objective
+from maskdial.train.feed import Feed
+from maskdial.train.mixed_feed import MixedFeed
+
+#: Held-out samples, and rows a batch.
+SAMPLES, ROWS = 320, 16
+Found = dict[str, dict[str, float]]
+
+
+def held_out(
+    model: Model, objective: Objective | Mixture, corpus: Any, length: int, samples: int = SAMPLES, packing: str = "joined"
+) -> Found:
+    """By head, over the objective's own held-out samples (fixed noise).
+
+    Token heads: `loss` and `unigram`, nats a scored body token (sentinels, ends and other special tokens left out), `top1` and
+    `unigram_top1`. Class and binary heads: `auc` of the answer 1 and its `share`. All: `scored`, how many were asked.
+    """
+    items, body = Items(corpus), np.zeros(corpus.vocab.size, dtype=bool)
+    body[corpus.vocab.body] = True
+    found: dict[str, list[Float64[np.ndarray, "c n"]]] = {}
+    was = model.training
+    model.eval()
+    with torch.inference_mode():
+        for batch in batches(objective, corpus, length, samples, packing):
+            given = batch.torch(model.device)
+            for question, answer in model.answers(given, [ask(given, head) for head in batch.heads]):
+                target = question.target
+                if question.head.kind == "token":
+                    made = token(model, answer, target, items, body)
+                else:
+                    score = answer if answer.dim() == 1 else answer[:, 1] - answer[:, 0]
+                    made = torch.stack([score.double(), target.double()])
+                found.setdefault(question.head.name, []).append(made.cpu().numpy())
+    model.train(was)
+    kinds = {head.name: head.kind for head in objective.heads}
+    return {name: summed(kinds[name], np.concatenate(parts, axis=1)) for name, parts in found.items()}
+
+
+def batches(objective: Objective | Mixture, corpus: Any, length: int, samples: int, packing: str) -> Any:
+    """Batches of the held-out part, in the objective's own rooms."""
+    if isinstance(objective, Mixture):
+        in_run = objective.over(samples) if objective.in_shares else objective
+        return MixedFeed(in_run, corpus, length, seed=0, packing=packing, part="held_out").batches(0, samples, samples // ROWS)
+    raw = objective.room(length, vocab=corpus.vocab).raw
+    return Feed(objective, corpus, raw, seed=0, packing=packing, part="held_out").batches(0, samples, samples // ROWS)
+
+
+def token(model: Model, x_ND: Tensor, target_N: Tensor, items: Items, body: Any) -> Tensor:
+    """[−log p, −log unigram, right, unigram right] of each body token asked."""
+    kept = torch.from_numpy(body).to(target_N.device)[target_N].nonzero()[:, 0]
+    target_N = target_N[kept]
+    logp = torch.log_softmax(model.logits(x_ND[kept]).float(), -1)
+    unigram = torch.from_numpy(items.unigram).to(target_N.device)[target_N]
+    return torch.stack([
+        -logp.gather(1, target_N[:, None])[:, 0].double(), -unigram, (logp.argmax(-1) == target_N).double(),
+        (target_N == items.commonest).double(),
+    ])  # fmt: skip
+
+
+def summed(kind: str, values: Float64[np.ndarray, "c n"]) -> dict[str, float]:
+    """The means of a head's values."""
+    scored = float(values.shape[1])
+    if kind == "token":
+        loss, unigram, right, common = values.mean(1).tolist() if scored else [float("nan")] * 4
+        return {"loss": loss, "unigram": unigram, "top1": right, "unigram_top1": common, "scored": scored}
+    return {"auc": auc(values[0], values[1] > 0), "share": float(values[1].mean()) if scored else float("nan"), "scored": scored}
+
+
+def auc(score: Float64[np.ndarray, " n"], yes: Any) -> float:
+    """Probability that a random yes scores above a random no, ties half (the Mann–Whitney statistic); NaN without both."""
+    ones, zeros = int(yes.sum()), int((~yes).sum())
+    if not ones or not zeros:
+        return float("nan")
+    _, group, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = np.cumsum(count) - (count - 1) / 2
+    return float((rank[group][yes].sum() - ones * (ones + 1) / 2) / (ones * zeros))

@@ -1,0 +1,72 @@
+"""Rows taken apart by member, and the members' samples put back into one table in the rows' order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskdial.sample import DTYPES, PROVENANCE, SILENT, Column, Head, Rows, Samples
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64, UInt64
+
+#: where a member has no such column; 0 elsewhere
+FILL = {"target": SILENT, "answer": -1}
+#: a column whose absence no value stands for: a model turns half of its rotary pairs by it
+ALL_OR_NONE = "position2"
+
+
+def take(rows: Rows, at: Int64[np.ndarray, " k"], index: UInt64[np.ndarray, " k"]) -> Rows:
+    """The rows `at` (ascending), numbered anew."""
+    lengths = np.diff(rows.offsets)
+    chosen = np.zeros(len(rows), dtype=bool)
+    chosen[at] = True
+    tokens = np.repeat(chosen, lengths)
+    by_token = {name: getattr(rows, name) for name in ("tokens", "segment", "word", "sentence", "part", "language")}
+    columns: dict[str, Any] = {name: None if column is None else column[tokens] for name, column in by_token.items()}
+    label = None if rows.label is None else rows.label[at]
+    return replace(rows, **columns, offsets=ends(lengths[at]), index=index, label=label)
+
+
+def ends(lengths: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, " k+1"]:
+    """Offsets of runs of these lengths."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def together(
+    parts: Sequence[tuple[Int64[np.ndarray, " k"], Samples]], index: UInt64[np.ndarray, " r"], heads: Sequence[Head], name: str
+) -> Samples:
+    """One table of the rows `at` of each part; a head that a part does not ask is silent there."""
+    lengths, body = (np.zeros(len(index), dtype=np.int64) for _ in range(2))
+    for at, part in parts:
+        lengths[at], body[at] = np.diff(part.offsets), part.body
+    offsets = ends(lengths)
+    places = [np.repeat(offsets[at] - part.offsets[:-1], lengths[at]) + np.arange(part.offsets[-1]) for at, part in parts]
+    tables = [part for _, part in parts]
+
+    def column(wanted: str) -> Column:
+        base = f"target:{wanted.split(':')[1]}" if wanted.startswith("weight:") else wanted
+        having = [(place, table.column(wanted)) for place, table in zip(places, tables, strict=True) if table.has(base)]
+        part = wanted.split(":")[0]
+        out = np.full(offsets[-1], FILL.get(part, 0), dtype=having[0][1].dtype if having else DTYPES.get(part, np.int32))
+        for place, values in having:
+            out[place] = values
+        return out
+
+    first = tables[0]
+    return Samples(offsets, index, {n: partial(column, n) for n in _names(tables, heads)}, heads, first.layout, name, body,
+                   first.pad, first.start, placed=any(table.placed for table in tables))  # fmt: skip
+
+
+def _names(tables: Sequence[Samples], heads: Sequence[Head]) -> list[str]:
+    """Every column that one of the tables has, and every head's."""
+    extras = list(dict.fromkeys(name for table in tables for name in table.extras))
+    if ALL_OR_NONE in extras and not all(table.has(ALL_OR_NONE) for table in tables):
+        raise ValueError(f"members with and without the column {ALL_OR_NONE!r} can't share a table; training keeps them apart")
+    asked = [f"{part}:{h.name}" for h in heads for part in ("target", "weight")]
+    provenance = [*PROVENANCE, *(f"answer:{h.name}" for h in heads[1:])] if tables[0].has("answer") else []
+    return ["read", "position", "segment", "stream", "order", *extras, *asked, *provenance]

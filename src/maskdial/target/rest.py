@@ -1,0 +1,77 @@
+"""Say the part of the text that the source was not given: all of it, or what the answer hides from itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskdial.corruption.step import Target
+from maskdial.corruption.text import BODY, SAID_END, Decisions, Ink, Text
+from maskdial.rng import kernel
+from maskdial.sample import MASK
+from maskdial.target.hidden_tokens import special
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64
+
+
+@kernel
+def _rest(values, offsets, split, end, out, at):  # type: ignore[no-untyped-def]
+    for u in range(len(at)):
+        rest = values[offsets[u] + split[u] : offsets[u + 1]]
+        out[at[u] : at[u] + len(rest)] = rest
+        out[at[u] + len(rest)] = end[u]
+
+
+class Rest(Target):
+    """The text after the decision "split", then end of sequence (T5's prefix language model, Raffel et al. 2020, §3.2.3)."""
+
+    answers = True
+
+    def lengths(self, text: Int64[np.ndarray, " u"], d: Decisions, ink: Ink, framed: bool) -> Int64[np.ndarray, " u"]:
+        """Answer tokens a unit, the end of sequence among them."""
+        return np.asarray(text - d["split"] + 1, dtype=np.int64)
+
+    def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
+              framed: bool) -> None:  # fmt: skip
+        """Write the answer of unit u at `out[at[u]:]`."""
+        _rest(text.values, text.offsets, d["split"], special(SAID_END, "eos", ink, len(at)), out, at)
+
+
+@kernel
+def _where(values, offsets, split, hidden, shown, other, out, at):  # type: ignore[no-untyped-def]
+    """Tokens after the split whose flag is `shown`; the others' values are `other`'s."""
+    for u in range(len(at)):
+        first, end = offsets[u] + split[u], offsets[u + 1]
+        rest, flags, instead = values[first:end], hidden[first:end], other[first:end]
+        part = out[at[u] : at[u] + len(rest)]
+        for i in range(len(rest)):
+            part[i] = rest[i] if (flags[i] != 0) == shown else instead[i]
+
+
+class HiddenRest(Target):
+    """An answer that reads itself: [MASK] at the tokens after the split that the decision "hidden" flags, which it must say
+    in place, and the other tokens of the rest as they are (Mask-Predict: Ghazvininejad et al. 2019, §3.2)."""
+
+    answers = True
+    reads_itself = True
+
+    def lengths(self, text: Int64[np.ndarray, " u"], d: Decisions, ink: Ink, framed: bool) -> Int64[np.ndarray, " u"]:
+        """Tokens after the split of each unit."""
+        return np.asarray(text - d["split"], dtype=np.int64)
+
+    def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
+              framed: bool) -> None:  # fmt: skip
+        """Write the hidden tokens of unit u's rest at `out[at[u]:]`."""
+        _where(text.values, text.offsets, d["split"], d["hidden"], True, np.full(len(text.values), silent, dtype=np.int32), out, at)
+
+    def read(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
+        """Write what the answer of unit u reads at `out[at[u]:]`."""
+        if ink.numbers:
+            unit = np.repeat(np.arange(len(at)), text.lengths)
+            masks = np.asarray(ink.number(BODY, text.values >> 4, unit, MASK), dtype=np.int32)
+        else:
+            id = ink.vocab.need("mask", ink.recipe) if len(text.values) else -1
+            masks = np.full(len(text.values), id, dtype=np.int32)
+        _where(text.values, text.offsets, d["split"], d["hidden"], False, masks, out, at)
