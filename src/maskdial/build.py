@@ -106,18 +106,22 @@ class Build:
         lengths = units.lengths
         for step in objective.steps:
             lengths = step.lengths(lengths, decisions)
-        self.source = lengths + (self.front + int(self.tail is not None) + int(self.between is not None))
-        self.answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame)
+        added = self.front + int(self.tail is not None) + int(self.between is not None)
+        #: positions a unit: of the source, of the answer, of both
+        self.source = lengths + added if added else lengths
+        if objective.target.answers:
+            self.answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame)
+            self.total = self.source + self.answer
+        else:
+            self.answer, self.total = np.zeros_like(lengths), self.source
         self.out = offsets_of(self.total)
         self.begin, self.end, self.middle = self.out[:-1], self.out[1:], self.out[:-1] + self.source
+        framed = self.opened or added > 0
+        #: whether what is read is the rows' tokens, unchanged and unframed: then it is not copied
+        self.as_it_is = not framed and not objective.target.answers and all(type(s).write is Keep.write for s in objective.steps)
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)
-
-    @cached_property
-    def total(self) -> Lengths:
-        """Positions a unit."""
-        return self.source + self.answer if self.o.target.answers else self.source
 
     @cached_property
     def cut(self) -> Lengths:
@@ -204,16 +208,10 @@ class Build:
                 _shift(said, middle, end, self.special(START, o.target.start, ink), read)
         return read, said
 
-    @cached_property
-    def as_it_is(self) -> bool:
-        """Whether what is read is the rows' tokens, unchanged and unframed: then it is not copied."""
-        framed = self.opened or self.front or self.tail is not None or self.between is not None
-        return not framed and not self.o.target.answers and all(type(step).write is Keep.write for step in self.o.steps)
-
     def special(self, slot: int, role: str, ink: Ink) -> Column:
         """The token of a role, one a unit."""
         if ink.numbers:
-            return ink.fixed(slot, SPECIAL)
+            return (ink.lift + ink.mark(role, slot, SPECIAL)).astype(np.int32)
         return ids_of(role, self.vocab, self.o.name, self.rows)
 
     def write_frame(self, read: Column, said: Column, ink: Ink, silent: int) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,14 +160,21 @@ def word(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
+def _next_stem(stem: int, value: int) -> int:
+    return _mix_int(((stem ^ (value % 2**64)) + int(GOLDEN)) % 2**64)
+
+
+@lru_cache(maxsize=1024)
+def _stem(seed: int, name: str) -> int:
+    return _next_stem(_next_stem(0, seed), word(name))
+
+
 def keys(
     seed: int, name: str, epoch: int, index: UInt64[np.ndarray, " u"], number: Int64[np.ndarray, " u"] | None = None
 ) -> UInt64[np.ndarray, " u"]:
     """One key a unit, from the seed, the recipe's name, the epoch, the global sample number and the document's number in
     its row (0 leaves the key as it is, so that a document noised alone and first in a row gets the same noise)."""
-    stem = 0
-    for value in (seed, word(name), epoch):
-        stem = _mix_int(((stem ^ (value % 2**64)) + int(GOLDEN)) % 2**64)
+    stem = _next_stem(_stem(seed, name), epoch)
     made = np.empty(len(index), dtype=np.uint64)
-    _keys(np.uint64(stem), index.astype(np.uint64), np.zeros(len(index), dtype=np.int64) if number is None else number, made)
+    _keys(np.uint64(stem), np.asarray(index, dtype=np.uint64), np.zeros(len(index), dtype=np.int64) if number is None else number, made)
     return made

@@ -225,5 +225,5 @@ def test_a_given_tokenizer_s_own_language_tokens_are_found(tmp_path, tokenizer):
     own = load(tmp_path / "t")
     own._engine.add_special_tokens(["en", "[fr-fr]"])
     own = type(own)(own._engine, "own")
-    assert own.speak(["en", "fr-fr", "mask"]) == {}
+    assert own.speak(["en", "fr-fr", "MASK"]) == {}
     assert own.vocab.languages == {"en": own._engine.token_to_id("en"), "fr-fr": own._engine.token_to_id("[fr-fr]")}, "[MASK] is none"

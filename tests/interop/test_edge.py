@@ -168,3 +168,12 @@ def test_what_a_model_would_pass_over_is_said(capsys):
     assert capsys.readouterr().err == ""
     md.hf.Collator("dlm", VOCAB)
     assert "dlm gives weights too" in capsys.readouterr().err
+
+
+def test_a_batch_without_a_completion_is_refused():
+    """Its loss would be 0 / 0; a chat template that marks nothing makes such batches, in silence, for a whole run."""
+    collator = md.hf.Collator("sft", VOCAB)
+    with pytest.raises(ValueError, match="marks none"):
+        collator([{"input_ids": [9, 10, 11], "assistant_masks": [0, 0, 0]}])
+    labels = collator([{"input_ids": [9, 10, 11], "assistant_masks": [0, 1, 0]}, {"input_ids": [9, 10], "assistant_masks": [0, 0]}])["labels"]
+    assert labels.tolist() == [[-100, 10, -100], [-100, -100, -100]]

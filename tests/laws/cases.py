@@ -14,7 +14,8 @@ EXTRA = [
     ("t5", {"rate": 0.5}), ("t5-iid", {"style": "bert"}), ("t5-iid", {"style": "mass"}), ("t5-iid", {"rate": 0.5, "final_sentinel": True}),
     ("pegasus", {"strategy": "lead"}), ("pegasus", {"strategy": "random"}), ("mbart", {"infill": 0.0}),
     ("gpt", {"eod_loss": False, "reset_position": True, "reset_attention": True}), ("sft", {"mean": "example"}),
-    ("fim", {"rate": 1.0, "level": "document"}), ("glm", {"task": "sentence"}), ("glm", {"task": "document"}), ("block-diffusion", {"block": 1}),
+    ("fim", {"rate": 1.0, "level": "document"}), ("glm", {"task": "sentence"}), ("glm", {"task": "document"}),
+    ("block-diffusion", {"block": 1}),
 ]  # fmt: skip
 #: what is hidden follows from the text alone, whatever the seed
 CHOSEN_BY_TEXT = [("pegasus", {}), ("pegasus", {"strategy": "lead"})]

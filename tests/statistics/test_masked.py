@@ -132,7 +132,7 @@ def test_fairseq_rounds_by_chance_and_may_choose_the_frame(plain, vocab, draws):
 
 @draws(20_000, 200_000)
 def test_fairseq_draws_each_side_of_the_frame_on_its_own(plain, vocab, draws):
-    objective = md.objective("bert", compat="fairseq", rate=1.0, mask=0.0, random=1.0)
+    objective = md.objective("bert", compat="fairseq", pool="body", rate=1.0, mask=0.0, random=1.0)
     read = objective(plain(draws, 2), vocab).read.reshape(draws, 4)
     for a, b in combinations(range(4), 2):
         frequency((read[:, a] == read[:, b]).sum(), draws, 1 / len(vocab.body), f"slots {a} and {b} alike")

@@ -127,10 +127,10 @@ def _sentence_blanks(offsets, keys, begins, counts, starts, sizes, rate, sentenc
             turn, chosen = np.arange(n), np.zeros(n, dtype=np.uint8)
             _shuffle(key, turn)
             total = np.int64(0)
-            for j in turn:
+            for which in turn:
                 if total < budget:
-                    total += heads[j + 1] - heads[j]
-                    chosen[j] = 1
+                    total += heads[which + 1] - heads[which]
+                    chosen[which] = 1
             for j in range(n):
                 if chosen[j]:
                     start[used], length[used] = heads[j], heads[j + 1] - heads[j]

@@ -26,6 +26,14 @@ AS_IS, PSM, SPM, SPM_1 = range(4)
 SENTINELS = ("prefix", "suffix", "middle")
 
 
+@kernel
+def _changed(begin, count, form, changed):  # type: ignore[no-untyped-def]
+    for u in range(len(changed)):
+        changed[u] = 0
+        for j in range(begin[u], begin[u] + count[u]):
+            changed[u] += form[j] != AS_IS
+
+
 @dataclass(frozen=True)
 class Cuts:
     """Pieces of units, the `form` that each takes, and where it is cut: 0 ≤ `first` ≤ `second` ≤ its size (tokens or characters)."""
@@ -42,11 +50,11 @@ class Cuts:
         pieces = Spans.of([[(start, length) for start, length, *_ in unit] for unit in lists])
         return Cuts(pieces, flat[:, 2].astype(np.uint8), flat[:, 3], flat[:, 4])
 
-    @property
     def changed(self) -> Lengths:
         """How many pieces of each unit take another form."""
-        upto = np.concatenate([[0], np.cumsum(self.form > 0)])
-        return upto[self.pieces.begin + self.pieces.count] - upto[self.pieces.begin]
+        count = np.empty(len(self.pieces.begin), dtype=np.int64)
+        _changed(self.pieces.begin, self.pieces.count, self.form, count)
+        return count
 
     def numbers(self, ink: Ink) -> Int32[np.ndarray, "k 3"]:
         """The sentinels of each piece, as ids or as numbers."""
@@ -97,34 +105,43 @@ def _run(source, first, stop, out, place, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _put(token, out, place, end):  # type: ignore[no-untyped-def]
+    """Write one token if there is room; returns where it ends."""
+    if place < end:
+        out[place] = token
+        place += 1
+    return place
+
+
+@kernel
 def _middles(values, offsets, begin, count, start, length, form, first, second, new, out, at, room):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
         source, place, end, last = values[offsets[u] : offsets[u + 1]], at[u], at[u] + room[u], np.int64(0)
         for j in range(begin[u], begin[u] + count[u]):
-            pre, suf, mid = new[j, 0:1], new[j, 1:2], new[j, 2:3]
+            pre, suf, mid = new[j, 0], new[j, 1], new[j, 2]
             a = np.int64(start[j])
             b, c, d = a + first[j], a + second[j], a + length[j]
             place = _run(source, last, a, out, place, end)
             last = d
             if form[j] == PSM:
-                place = _run(pre, 0, 1, out, place, end)
+                place = _put(pre, out, place, end)
                 place = _run(source, a, b, out, place, end)
-                place = _run(suf, 0, 1, out, place, end)
+                place = _put(suf, out, place, end)
                 place = _run(source, c, d, out, place, end)
-                place = _run(mid, 0, 1, out, place, end)
+                place = _put(mid, out, place, end)
                 place = _run(source, b, c, out, place, end)
             elif form[j] == SPM:
-                place = _run(pre, 0, 1, out, place, end)
-                place = _run(suf, 0, 1, out, place, end)
+                place = _put(pre, out, place, end)
+                place = _put(suf, out, place, end)
                 place = _run(source, c, d, out, place, end)
-                place = _run(mid, 0, 1, out, place, end)
+                place = _put(mid, out, place, end)
                 place = _run(source, a, c, out, place, end)
             elif form[j] == SPM_1:
-                place = _run(suf, 0, 1, out, place, end)
+                place = _put(suf, out, place, end)
                 place = _run(source, c, d, out, place, end)
-                place = _run(pre, 0, 1, out, place, end)
+                place = _put(pre, out, place, end)
                 place = _run(source, a, b, out, place, end)
-                place = _run(mid, 0, 1, out, place, end)
+                place = _put(mid, out, place, end)
                 place = _run(source, b, c, out, place, end)
             else:
                 place = _run(source, a, d, out, place, end)
@@ -152,7 +169,7 @@ class Middle:
 
     def lengths(self, lengths: Lengths, d: Decisions) -> Lengths:
         """Lengths after the step."""
-        return lengths + 3 * (d["cuts"].changed > 0)
+        return lengths + 3 * np.minimum(d["cuts"].changed(), 1)
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None:
         """Write unit u at `out[at[u]:]`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, begins, flags
 from maskdial.corruption.select import choose
 from maskdial.corruption.suffix import Keep, Split
 from maskdial.corruption.text import Decisions, Ink, Text
@@ -36,6 +37,10 @@ class Prefix(Split):
         """Write the beginning of unit u at `out[at[u]:]`."""
         _first(text.values, text.offsets, d["split"], out, at)
 
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """Up to where the first run begins."""
+        return {"split": begins(lengths, runs)}
+
 
 @kernel
 def _guesses(offsets, keys, split, hidden):  # type: ignore[no-untyped-def]
@@ -56,6 +61,7 @@ class HideRest(Keep):
     """
 
     decisions = ("hidden",)
+    hides = True
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Hide some tokens of each unit's rest."""
@@ -67,3 +73,7 @@ class HideRest(Keep):
         flags = np.zeros(length, dtype=np.uint8)
         flags[hide] = 1
         return {"split": np.array([min(hide, default=0)], dtype=np.int64), "hidden": flags}
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """These tokens, in an answer that begins at the first of them."""
+        return {"split": begins(lengths, runs), "hidden": flags(lengths, runs)}

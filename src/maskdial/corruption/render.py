@@ -104,6 +104,7 @@ class Edit:
     remove_forced: bool = False
     pool: str = "body"
     decisions = ("hidden",)
+    hides = True
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens, and what becomes of them."""
@@ -141,6 +142,10 @@ class Edit:
         if not dense:
             _compact(target, text.offsets, actions, out, at)
 
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """Each token of the runs as [MASK] (removed with `remove_forced`)."""
+        return {"hidden": flags(lengths, runs, REMOVED if self.remove_forced else AS_MASK)}
+
 
 def removes(actions: UInt8[np.ndarray, " n"]) -> bool:
     """Whether some token is removed, the last of the actions."""
@@ -155,15 +160,24 @@ def scatter(values, offsets, out, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _replace(values, offsets, begin, count, start, length, new, out, at):  # type: ignore[no-untyped-def]
+def _left_by_spans(lengths, begin, count, length, out):  # type: ignore[no-untyped-def]
+    for u in range(len(lengths)):
+        left = lengths[u] + count[u]
+        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
+            left -= length[j]
+        out[u] = left
+
+
+@kernel
+def _replace(values, offsets, begin, count, start, length, new, each, out, at):  # type: ignore[no-untyped-def]
     written = np.empty(longest_of(offsets) + count.max() + SPARE if len(count) else 0, dtype=np.int32)
     for u in range(len(offsets) - 1):
         first, stop = np.uint64(offsets[u]), np.uint64(offsets[u + 1])
-        place, last = np.uint64(0), first
+        place, last, base = np.uint64(0), first, np.uint64(0) if each else np.uint64(begin[u])
         for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
             kept = first + np.uint64(start[j]) - last
             copy_on(values, last, kept, written, place)
-            written[place + kept] = new[j]
+            written[place + kept] = new[j - base]
             place += kept + U1
             last += kept + np.uint64(length[j])
         copy_on(values, last, stop - last, written, place)
@@ -182,6 +196,7 @@ class Replace:
     random: float = 0.0
     overflow: str = "error"
     decisions = ("spans",)
+    hides = True
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which spans."""
@@ -204,17 +219,21 @@ class Replace:
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""
         spans: Spans = d["spans"]
-        return lengths - spans.totals + spans.count
+        left = np.empty(len(lengths), dtype=np.int64)
+        _left_by_spans(lengths, spans.begin, spans.count, spans.length, left)
+        return left
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write unit u at `out[at[u]:]`."""
         spans: Spans = d["spans"]
-        new = self._numbers(text, spans, ink) if ink.numbers else self._ids(spans, d, ink)
-        _replace(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, new, out, at)
+        each = ink.numbers or self.by != "sentinel"
+        if not each:  # the k-th span of a unit takes the k-th
+            new = sentinel_table(ink, int(spans.count.max(initial=0)), self.overflow)
+        else:
+            new = self._numbers(text, spans, ink) if ink.numbers else self._masks(spans, d, ink)
+        _replace(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, new, each, out, at)
 
-    def _ids(self, spans: Spans, d: Decisions, ink: Ink) -> Int32[np.ndarray, " k"]:
-        if self.by == "sentinel":
-            return sentinel_ids(spans, ink, self.overflow)
+    def _masks(self, spans: Spans, d: Decisions, ink: Ink) -> Int32[np.ndarray, " k"]:
         new = np.full(len(spans.start), ink.vocab.need("mask", ink.recipe) if len(spans.start) else -1, dtype=np.int32)
         if self.random > 0:
             _random_spans(d.keys, spans.begin, spans.count, spans.length, threshold(self.random), ink.vocab.body, new)
@@ -245,19 +264,6 @@ def _random_spans(keys, begin, count, length, limit, pool, new):  # type: ignore
         for j in range(count[u]):
             if (draw(key, np.uint64(2 * j)) >> U32) < limit:
                 new[begin[u] + j] = pool[below(draw(key, np.uint64(2 * j + 1)), len(pool))]
-
-
-def sentinel_ids(spans: Spans, ink: Ink, overflow: str) -> Int32[np.ndarray, " k"]:
-    """The id of each span's sentinel, the k-th span of a unit taking the k-th."""
-    new = np.empty(len(spans.start), dtype=np.int32)
-    _counted(spans.begin, spans.count, sentinel_table(ink, int(spans.count.max(initial=0)), overflow), new)
-    return new
-
-
-@kernel
-def _counted(begin, count, table, new):  # type: ignore[no-untyped-def]
-    for u in range(len(begin)):
-        copy(table, 0, count[u], new, begin[u])
 
 
 @cache

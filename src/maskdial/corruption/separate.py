@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.suffix import Keep
-from maskdial.corruption.text import LOOSE, Decisions
-from maskdial.rng import kernel
+from maskdial.corruption.text import LOOSE
+from maskdial.rng import copy, kernel
 from maskdial.sample import SPECIAL, Rows
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
-    from jaxtyping import Int32, Int64
+    from jaxtyping import Int32
 
 #: one end of sequence for this many tokens, and `SPARE` more: texts of shorter sentences go without the surplus ones, so that
 #: a row's length bounds the sample's
@@ -36,20 +35,35 @@ def _sizes(offsets, starts, sizes):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _run(tokens, first, count, number, out, numbers, to):  # type: ignore[no-untyped-def]
+    copy(tokens, first, count, out, to)
+    part, number = numbers[to : to + count], np.int32(16 * number)
+    for i in range(np.uint64(len(part))):
+        part[i] = number + np.int32(16) * np.int32(i)
+
+
+@kernel
 def _separate(tokens, offsets, starts, place, body, end, out, at, opens, numbers):  # type: ignore[no-untyped-def]
     for u in range(len(offsets) - 1):
-        first, last, to = offsets[u], offsets[u + 1], at[u]
-        left, n = at[u + 1] - at[u] - (last - first) - 1, np.int64(0)
+        text, begins, to, run = tokens[offsets[u] : offsets[u + 1]], starts[offsets[u] : offsets[u + 1]], at[u], np.int64(0)
+        left, ends = at[u + 1] - at[u] - len(text), 16 * (body[u] + LOOSE + 4 * (8 * body[u] + place[u])) + SPECIAL
         opens[at[u] : at[u + 1]] = 0
-        for i in range(first, last):
-            if i > first and starts[i]:
-                if n < left:
-                    out[to], numbers[to] = end, 16 * (body[u] + LOOSE + 4 * (8 * body[u] + place[u] + n)) + SPECIAL
-                    n, to = n + 1, to + 1
+        for i in range(np.uint64(1), np.uint64(max(1, len(text)))):
+            if begins[i]:
+                _run(text, run, np.int64(i) - run, place[u] + run, out, numbers, to)
+                to, run = to + np.int64(i) - run, np.int64(i)
+                if left > 1:
+                    out[to], numbers[to] = end, ends
+                    left, ends, to = left - 1, ends + 64, to + 1
                 opens[to] = 1
-            out[to], numbers[to] = tokens[i], 16 * (place[u] + i - first)
-            to += 1
-        out[to], numbers[to] = end, 16 * (body[u] + LOOSE + 4 * (8 * body[u] + place[u] + n)) + SPECIAL
+        _run(text, run, len(text) - run, place[u] + run, out, numbers, to)
+        out[at[u + 1] - 1], numbers[at[u + 1] - 1] = end, ends
+
+
+@kernel
+def _fill(at, values, out):  # type: ignore[no-untyped-def]
+    for u in range(len(values)):
+        out[at[u] : at[u + 1]] = values[u]
 
 
 def separated(rows: Rows, vocab: Vocab, recipe: str) -> tuple[Rows, Int32[np.ndarray, " n"]]:
@@ -57,41 +71,37 @@ def separated(rows: Rows, vocab: Vocab, recipe: str) -> tuple[Rows, Int32[np.nda
 
     A unit's language is its first token's, or the vocabulary's only one; `ValueError` when neither is there.
     """
-    assert rows.sentence is not None
-    units, end = rows.units, vocab.need("eos", recipe)
+    end, known = vocab.need("eos", recipe), tuple(sorted(vocab.languages.values()))
+    kept = rows.__dict__.setdefault("separated", {})  # drawing and building both ask for it
+    if (end, known) not in kept:
+        kept[end, known] = _separated(rows, end, languages(rows, known, end, recipe))
+    return kept[end, known]
+
+
+def _separated(rows: Rows, end: int, spoken: Int32[np.ndarray, " u"]) -> tuple[Rows, Int32[np.ndarray, " n"]]:
+    units = rows.units
     sizes = np.empty(len(units), dtype=np.int64)
     _sizes(units.offsets, rows.sentence, sizes)
     at = np.concatenate([[0], np.cumsum(sizes)])
-    tokens, numbers = (np.empty(at[-1], dtype=np.int32) for _ in range(2))
+    tokens, numbers, language, segment = np.empty((4, at[-1]), dtype=np.int32)
     opens = np.empty(at[-1], dtype=np.uint8)
     place, body = units.offsets[:-1] - rows.offsets[units.row], np.diff(rows.offsets)[units.row]
     _separate(rows.tokens, units.offsets, rows.sentence, place, body, np.int32(end), tokens, at, opens, numbers)
+    _fill(at, spoken, language)
     first = np.minimum(units.offsets[:-1], max(len(rows.tokens) - 1, 0))
-    segment = rows.segment[first] if len(rows.tokens) else np.zeros(len(units), dtype=np.int32)
-    made = replace(
-        rows, tokens=tokens, offsets=at[np.searchsorted(units.row, np.arange(len(rows) + 1))], sentence=opens, word=None, part=None,
-        segment=np.repeat(segment, sizes), language=np.repeat(languages(rows, vocab, recipe), sizes),
-    )  # fmt: skip
-    return made, numbers
+    _fill(at, rows.segment[first] if len(rows.tokens) else np.zeros(len(units), dtype=np.int32), segment)
+    offsets = at[np.searchsorted(units.row, np.arange(len(rows) + 1))]
+    return replace(rows, tokens=tokens, offsets=offsets, sentence=opens, word=None, part=None, segment=segment, language=language), numbers
 
 
-def languages(rows: Rows, vocab: Vocab, recipe: str) -> Int32[np.ndarray, " u"]:
-    """The language's id of each unit; a unit without tokens has the vocabulary's first."""
-    units, known = rows.units, sorted(vocab.languages.values())
+def languages(rows: Rows, known: tuple[int, ...], end: int, recipe: str) -> Int32[np.ndarray, " u"]:
+    """The language's id of each unit; one without tokens has the first known one, or the end token's id."""
+    units = rows.units
     if rows.language is None and len(known) != 1:
         raise ValueError(f"{recipe} needs the rows' `language` column (an id a token), or a vocabulary with exactly one language: "
                          f"Vocab(…, languages={{'en': id}}); this one has {len(known)}")  # fmt: skip
-    made = np.full(len(units), known[0] if known else vocab.need("eos", recipe), dtype=np.int32)
+    made = np.full(len(units), known[0] if known else end, dtype=np.int32)
     if rows.language is not None:
         some = units.lengths > 0
         made[some] = rows.language[units.offsets[:-1][some]]
     return made
-
-
-class Language(Keep):
-    """No corruption: hands each unit's language on, as the decision "language", to a target that names it."""
-
-    def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
-        """Nothing is drawn: the language is the rows'."""
-        assert rows.language is not None
-        d.values["language"] = rows.language[rows.units.offsets[:-1]]

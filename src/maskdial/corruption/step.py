@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from maskdial.corruption.held import Runs
 from maskdial.corruption.text import Decisions, Ink, Text
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
 
 
 class Step(Protocol):
-    """One step of a corruption: draws decisions from lengths and keys, then writes text from text and decisions."""
+    """One step of a corruption: draws decisions from lengths and keys, then writes text from text and decisions.
+
+    `hold` makes them by hand: decisions that hide exactly these runs (start, end) of each unit and leave everything else of the
+    text as it is; without runs the text stays whole. `hides` says whether it is this step that hides, and not one that merely
+    goes by what is hidden (a noise level, an order of answers, where a prefix ends). `ValueError` for runs it can't hide.
+    """
 
     decisions: Any
+    hides: bool
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None: ...
     def lengths(self, lengths: Lengths, d: Decisions) -> Lengths: ...
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None: ...
+    def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]: ...
 
 
 class Target:

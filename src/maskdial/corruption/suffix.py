@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, begins
 from maskdial.corruption.render import scatter
 from maskdial.corruption.text import Decisions, Ink, Text
 from maskdial.rng import SPLIT, below, draw, kernel, site
@@ -28,6 +29,7 @@ class Keep:
     """No corruption: the text is read as it is."""
 
     decisions: tuple[str, ...] = ()
+    hides = False
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Nothing to draw."""
@@ -39,6 +41,10 @@ class Keep:
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write unit u at `out[at[u]:]`: the text as it is."""
         scatter(text.values, text.offsets, out, at)
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """Nothing to decide."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -56,3 +62,7 @@ class Split(Keep):
         else:
             split[:] = np.clip(np.rint(lengths * self.fraction), np.minimum(1, lengths), np.maximum(lengths - 1, 0))
         d.values["split"] = split
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """Where the first run begins, but never before the second token (nothing stands there to say the first)."""
+        return {"split": np.maximum(begins(lengths, runs), np.minimum(lengths, 1))}

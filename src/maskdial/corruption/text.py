@@ -126,9 +126,14 @@ class Ink(NamedTuple):
         """16 * (L + family + 4 j) + kind, of one or many introduced tokens."""
         return (16 * (self.body[unit] + family + 4 * np.asarray(j)) + kind).astype(np.int32)
 
-    def fixed(self, slot: int, kind: int) -> Int32[np.ndarray, " u"]:
-        """The number of a FIXED slot's token, one a unit."""
-        return (16 * self.body + (16 * (FIXED + 4 * slot) + kind)).astype(np.int32)
+    def mark(self, role: str, slot: int, kind: int) -> int:
+        """A token that is the same in every unit: its id, or its number without the unit's part (`lift`)."""
+        return 16 * (FIXED + 4 * slot) + kind if self.numbers else self.vocab.need(role, self.recipe)
+
+    @property
+    def lift(self) -> Int64[np.ndarray, " u"]:
+        """What a mark is more in each unit: nothing for ids."""
+        return 16 * self.body if self.numbers else np.zeros(len(self.body), dtype=np.int64)
 
 
 @kernel

@@ -89,8 +89,8 @@ class Indexed:
 def callback(epoch: Epoch) -> Any:
     """A `TrainerCallback` that tells the epoch before each pass, on every rank.
 
-    `Trainer` does not say it by itself: accelerate calls `set_epoch` of a dataset on one process, but on several only that
-    of a sampler.
+    `Trainer` does not say it by itself: with several processes and a random order, accelerate calls the `set_epoch` of its
+    sampler and not that of a dataset; nobody calls a collator's.
     """
     from transformers import TrainerCallback
 

@@ -147,6 +147,8 @@ def lacks_token(error: ValueError) -> bool:
 
 def _trim(keep: NDArray[np.bool_], edge: NDArray[np.bool_]) -> None:
     """Take away, in place, the run of `edge` tokens that what is kept begins with."""
+    if not edge.any():
+        return
     kept = np.flatnonzero(keep)
     inner = np.flatnonzero(~edge[kept])
     keep[kept[: inner[0] if len(inner) else len(kept)]] = False

@@ -86,7 +86,11 @@ class Collator:
                   "md.hf.Collator.loss for weights, heads= to leave heads out.", file=sys.stderr, flush=True)  # fmt: skip
 
     def __call__(self, features: Sequence[Any]) -> dict[str, Any]:
-        return self.edge(self.samples(features))
+        made = self.samples(features)
+        if "part" in self.objective.needs and not made.num_scored:
+            raise ValueError("no token of this batch is to be learnt: its `part` (completion_mask, assistant_masks) marks none. A chat template "
+                             "without {% generation %} gives an assistant mask of zeros")  # fmt: skip
+        return self.edge(made)
 
     def samples(self, features: Sequence[Any]) -> Samples:
         """The batch before it is spelt for a model: `collator.samples(features)[0].show()`."""

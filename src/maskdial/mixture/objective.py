@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import SimpleNamespace
@@ -20,6 +20,9 @@ from maskdial.vocab import MODE_SPELLINGS, Vocab
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
+
+    #: a member's name, which rows are its own, and those rows under its own numbers
+    Part = tuple[str, Int64[np.ndarray, " k"], Rows]
 
 
 @dataclass(frozen=True)
@@ -163,9 +166,10 @@ class Mixture:
 
     def __call__(self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, provenance: bool = False) -> Samples:
         """Draw and build."""
-        return self.build(rows, vocab, self.draw(rows, vocab, seed, epoch), provenance)
+        parts = list(self.parts(rows))
+        return self._build(parts, rows, vocab, self._draw(parts, rows, vocab, seed, epoch, {}), provenance)
 
-    def parts(self, rows: Rows) -> Iterator[tuple[str, Int64[np.ndarray, " k"], Rows]]:
+    def parts(self, rows: Rows) -> Iterator[Part]:
         """Each member that has a turn here: its name, which rows are its own, and those rows under its own numbers."""
         who, number = self.turns.at(rows.index)
         for i in np.unique(who).tolist() or [0]:
@@ -177,9 +181,14 @@ class Mixture:
     ) -> Decisions:
         """The members' decisions for their rows, by member name; `force` sets some by member and name."""
         force = {self.find(name).name: given for name, given in (force or {}).items()}
+        return self._draw(list(self.parts(rows)), rows, vocab, seed, epoch, force)
+
+    def _draw(
+        self, parts: Sequence[Part], rows: Rows, vocab: Vocab, seed: int, epoch: int, force: Mapping[str, Mapping[str, Any]]
+    ) -> Decisions:
         units = rows.units
         d = Decisions(np.empty(len(units), dtype=np.uint64))
-        for name, at, own in self.parts(rows):
+        for name, at, own in parts:
             objective = self.member(name, vocab)
             made = objective.draw(own, vocab, seed, epoch, force.get(name))
             if made.get("frame") is not None and str(objective.head).startswith("mode:"):
@@ -189,7 +198,10 @@ class Mixture:
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:
         """Samples from rows and decisions alone, in the rows' order."""
-        made = [(at, self.member(name, vocab).build(own, vocab, decisions[name], provenance)) for name, at, own in self.parts(rows)]
+        return self._build(list(self.parts(rows)), rows, vocab, decisions, provenance)
+
+    def _build(self, parts: Sequence[Part], rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool) -> Samples:
+        made = [(at, self.member(name, vocab).build(own, vocab, decisions[name], provenance)) for name, at, own in parts]
         return together(made, rows.index, self.heads, self.name)
 
     def rooms(self, length: int, layout: Layout | None = None, vocab: Vocab | None = None) -> dict[str, Room]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.rng import copy, kernel
 from maskdial.sample import DTYPES, PROVENANCE, SILENT, Column, Head, Rows, Samples
 
 if TYPE_CHECKING:
@@ -20,16 +21,36 @@ FILL = {"target": SILENT, "answer": -1}
 ALL_OR_NONE = "position2"
 
 
+@kernel
+def _gather(column, offsets, at, out):  # type: ignore[no-untyped-def]
+    place = 0
+    for j in range(len(at)):
+        first, end = offsets[at[j]], offsets[at[j] + 1]
+        copy(column, first, end - first, out, place)
+        place += end - first
+
+
+@kernel
+def _scatter(column, offsets, at, starts, out):  # type: ignore[no-untyped-def]
+    for j in range(len(at)):
+        first, end = offsets[j], offsets[j + 1]
+        copy(column, first, end - first, out, starts[at[j]])
+
+
 def take(rows: Rows, at: Int64[np.ndarray, " k"], index: UInt64[np.ndarray, " k"]) -> Rows:
     """The rows `at` (ascending), numbered anew."""
-    lengths = np.diff(rows.offsets)
-    chosen = np.zeros(len(rows), dtype=bool)
-    chosen[at] = True
-    tokens = np.repeat(chosen, lengths)
-    by_token = {name: getattr(rows, name) for name in ("tokens", "segment", "word", "sentence", "part", "language")}
-    columns: dict[str, Any] = {name: None if column is None else column[tokens] for name, column in by_token.items()}
+    offsets = ends(np.diff(rows.offsets)[at])
+
+    def column(values: Column | None) -> Column | None:
+        if values is None:
+            return None
+        out = np.empty(offsets[-1], dtype=values.dtype)
+        _gather(values, rows.offsets, at, out)
+        return out
+
+    by_token: dict[str, Any] = {n: column(getattr(rows, n)) for n in ("tokens", "segment", "word", "sentence", "part", "language")}
     label = None if rows.label is None else rows.label[at]
-    return replace(rows, **columns, offsets=ends(lengths[at]), index=index, label=label)
+    return replace(rows, **by_token, offsets=offsets, index=index, label=label)
 
 
 def ends(lengths: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, " k+1"]:
@@ -45,16 +66,16 @@ def together(
     for at, part in parts:
         lengths[at], body[at] = np.diff(part.offsets), part.body
     offsets = ends(lengths)
-    places = [np.repeat(offsets[at] - part.offsets[:-1], lengths[at]) + np.arange(part.offsets[-1]) for at, part in parts]
     tables = [part for _, part in parts]
 
     def column(wanted: str) -> Column:
         base = f"target:{wanted.split(':')[1]}" if wanted.startswith("weight:") else wanted
-        having = [(place, table.column(wanted)) for place, table in zip(places, tables, strict=True) if table.has(base)]
-        part = wanted.split(":")[0]
-        out = np.full(offsets[-1], FILL.get(part, 0), dtype=having[0][1].dtype if having else DTYPES.get(part, np.int32))
-        for place, values in having:
-            out[place] = values
+        having = [(at, table, table.column(wanted)) for at, table in parts if table.has(base)]
+        part, whole = wanted.split(":")[0], len(having) == len(parts)
+        dtype = having[0][2].dtype if having else DTYPES.get(part, np.int32)
+        out = np.empty(offsets[-1], dtype=dtype) if whole else np.full(offsets[-1], FILL.get(part, 0), dtype=dtype)
+        for at, table, values in having:
+            _scatter(values, table.offsets, at, offsets, out)
         return out
 
     first = tables[0]

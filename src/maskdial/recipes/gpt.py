@@ -10,10 +10,10 @@ Nothing is hidden in the text; the order hides what comes later. Position i read
 Documents joined in a row are framed by nothing but the end-of-document token between them, as in the released GPT-2; an
 isolated document is opened by a begin token when the vocabulary has one, so that its first token is asked too.
 
-By default a row is read to its end, where nothing is left to say: windows of a stream lie side by side, and the first token of
-each is never asked. `compat="megatron"` gives a row one token more than it reads, so that every position is asked; windows are
-then cut one token short of a row apart, share that token, and every token of the stream but the first is asked once. Its three
-switches (all off in the classic set-up) act on joined rows. With the documents `a b` and `c`, each ended by 0:
+By default a row is read to its end, where nothing is left to say: of T tokens T - 1 are asked. `compat="megatron"` gives a row one
+token more than it reads, so that all T positions are asked. Cut with that token in common, as Megatron-LM cuts them, windows ask
+every token of a stream but its first once; the windows of a prepared corpus lie side by side, so that one token in T + 1 is read but
+not asked. Three switches, all off in the classic set-up, act on joined rows. With the documents `a b` and `c`, each ended by 0:
 
     stream     a b 0 c 0
     shared     a b 0 c       what is read
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     modes={
         "megatron": (
             {"window": "shared"},
-            "a row has one token more than it reads, which the next window reads first: every position is asked (Megatron-LM's "
-            "classic set-up, with its three end-of-document switches off)",
+            "a row has one token more than it reads, so that every position is asked (Megatron-LM's classic set-up, with its three "
+            "end-of-document switches off)",
         )
     },
 )

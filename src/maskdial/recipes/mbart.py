@@ -25,7 +25,7 @@ from maskdial.corruption.overlapping import OverlappingSpans, insertions
 from maskdial.corruption.rearrange import ShuffleSentences
 from maskdial.corruption.render import Replace
 from maskdial.corruption.select import poisson_spans
-from maskdial.corruption.separate import Language, separated, separated_length
+from maskdial.corruption.separate import separated, separated_length
 from maskdial.corruption.step import Step
 from maskdial.corruption.text import Decisions, Spans
 from maskdial.objective import Objective
@@ -56,16 +56,17 @@ def mbart(
 ) -> Objective:
     """Multilingual denoising: the whole clean text and its language from a damaged one."""
 
-    def poisson(rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:
-        return poisson_spans(lengths, d.keys, infill, poisson_lambda)
+    def select(rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:
+        assert rows.language is not None
+        d.values["language"] = rows.language[rows.units.offsets[:-1]]
+        return insertions(rows, lengths, d) if overlapping else poisson_spans(lengths, d.keys, infill, poisson_lambda)
 
-    steps: list[Step] = [Language(), *([ShuffleSentences()] if permute else [])]
-    if infill and spans == "apart":
-        steps.append(Replace(poisson, by="mask"))
-    elif infill:
-        steps += [OverlappingSpans(infill, poisson_lambda), Replace(insertions, by="mask")]
+    overlapping = bool(infill) and spans == "overlapping"
+    steps: list[Step] = [ShuffleSentences()] if permute else []
+    steps += [OverlappingSpans(infill, poisson_lambda)] if overlapping else []
     return Objective(
-        name="mbart", steps=tuple(steps), visibility="prefix", target=WithLanguage(), layout="encoder-decoder", head="bos",
-        tail="language", needs=("sentence",), prepare=lambda rows, vocab: separated(rows, vocab, "mbart"),
+        name="mbart", steps=(*steps, Replace(select, by="mask")), visibility="prefix", target=WithLanguage(),
+        layout="encoder-decoder", head="bos", tail="language", needs=("sentence",),
+        prepare=lambda rows, vocab: separated(rows, vocab, "mbart"),
         shape=lambda length: (separated_length(length), separated_length(length) + 1), exact=False, sees_own="copied",
     )  # fmt: skip

@@ -10,8 +10,8 @@ with the text ([S]). Over eight tokens (s, the text split at 5; x-64-50, whose o
     answer   <extra_id_0> from large text corpora </s>
 
 A member is named by its mode, mean length and percentage. Each has its own room, in which a place is kept for the mode token:
-for 512 positions and no mode token 568, 588, 766, 908, 600 and 1006 tokens of text have answers of 114, 100, 512, 512, 92 and
-512. Turns are alike by default; `weights="grouped"` gives R, X and S the .4, .4 and .2 that some follow.
+for 512 positions, no mode token and no roll, 568, 588, 766, 908, 600 and 1006 tokens of text have answers of 114, 100, 512,
+512, 92 and 512. Turns are alike by default; `weights="grouped"` gives R, X and S the .4, .4 and .2 that some follow.
 
 x-64-15 cuts one span from up to 636 tokens of text, in T5's law always the tail; `roll` rotates it to any place (and keeps room
 for it to wrap round). x-3-50 cuts 128 spans from 766: more than T5's 100 sentinels (`overflow`). `s_split=0.25` asks the last
