@@ -89,7 +89,7 @@ def _make_room(column, at, end):  # type: ignore[no-untyped-def]
 class Build:
     """One call of `Objective.build`. A recipe's own columns (`Objective.columns`) are computed from what stands here.
 
-    `units` of `rows`; int64 a unit: `source` and `answer` (positions of the two parts), `begin`, `middle` (where the answer
+    `units` of `rows`; int64 a unit: `source`, `answer`, `total` (positions of the parts and of both), `begin`, `middle` (where the answer
     begins) and `end` in the columns; `front` is how many special tokens stand before the text.
     """
 
@@ -107,21 +107,23 @@ class Build:
         for step in objective.steps:
             lengths = step.lengths(lengths, decisions)
         added = self.front + int(self.tail is not None) + int(self.between is not None)
-        #: positions a unit: of the source, of the answer, of both
-        self.source = lengths + added if added else lengths
+        self.source = self.total = lengths + added if added else lengths
         if objective.target.answers:
-            self.answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame)
-            self.total = self.source + self.answer
-        else:
-            self.answer, self.total = np.zeros_like(lengths), self.source
+            self.total = self.source + objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame)
         self.out = offsets_of(self.total)
-        self.begin, self.end, self.middle = self.out[:-1], self.out[1:], self.out[:-1] + self.source
+        self.begin, self.end = self.out[:-1], self.out[1:]
+        self.middle = self.begin + self.source if objective.target.answers else self.end
         framed = self.opened or added > 0
         #: whether what is read is the rows' tokens, unchanged and unframed: then it is not copied
         self.as_it_is = not framed and not objective.target.answers and all(type(s).write is Keep.write for s in objective.steps)
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)
+
+    @property
+    def answer(self) -> Lengths:
+        """Positions of each unit's answer."""
+        return self.total - self.source
 
     @cached_property
     def cut(self) -> Lengths:
@@ -222,9 +224,10 @@ class Build:
                 _make_room(column, at, self.middle)
             read[at], said[at] = self.special(BETWEEN, self.between, ink), silent
         hidden = self.d.get("frame")
-        for side, (role, slot, at) in enumerate(((self.head, HEAD, self.begin), (self.tail, TAIL, self.middle - 1))):
+        for side, (role, slot) in enumerate(((self.head, HEAD), (self.tail, TAIL))):
             if role is None:
                 continue
+            at = self.middle - 1 if side else self.begin
             clean = self.special(slot, role, ink)
             _frame(read, said, at, clean, np.int32(silent))
             if hidden is not None and hidden[:, side].any():

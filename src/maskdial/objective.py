@@ -89,6 +89,18 @@ class Objective:
             raise ValueError(f"visibility is 'bidirectional', 'causal' or 'prefix', not {dials['visibility']!r}")
         return replace(self, **dials)
 
+    def alone(self) -> Objective:
+        """The same question about one text by itself: no second part, no label, no difference between prompt and completion.
+
+        A separator that stands where the answer begins (a prefix's) stays.
+        """
+        paired = self.pairs is not None or (self.between is not None and self.visibility == "bidirectional")
+        if not paired and "part" not in self.needs:
+            return self
+        needs = tuple(column for column in self.needs if column not in ("part", "label"))
+        heads = tuple(head for head in self.heads if head.kind == "token")
+        return replace(self, between=None, pairs=None, needs=needs, heads=heads, columns=None, answers=None)
+
     def __call__(self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, provenance: bool = False) -> Samples:
         """Draw and build."""
         return self.build(rows, vocab, self.draw(rows, vocab, seed, epoch), provenance)

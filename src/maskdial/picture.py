@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskdial.sample import KINDS, SILENT, Sample
-from maskdial.view import CHANGED, parts, spelled
+from maskdial.view import CHANGED, parts, said, spelled
 
 #: more positions than this and the picture gives way to a sentence a row
 GRID = 48
@@ -39,7 +39,9 @@ def draw(one: Sample, width: int = 100) -> str:
     scored = scored_positions(one)
     settings = " ".join(f"{k}={v}" for k, v in (objective.options if objective else {}).items())
     tokenizer = one.context.get("tokenizer")
-    head = [one.table.objective, settings, f"seed={one.context.get('seed', 0)}", f"tokenizer={tokenizer.name}" if tokenizer else ""]
+    member = one.context.get("member")
+    head = [one.table.objective, f"member={member}" if member else "", settings, f"seed={one.context.get('seed', 0)}",
+            f"tokenizer={tokenizer.name}" if tokenizer else ""]  # fmt: skip
     leaks = one.leaks
     lines = [
         "  ".join(part for part in head if part)
@@ -65,14 +67,22 @@ def strip(one: Sample, where: NDArray[np.int64], title: str, width: int) -> list
     read = [plain(spelled(one, t)) for t in one.read[where]]
     marks = [LETTERS.get(KINDS[k], "") for k in one.kind[where]]
     rows = [("pos", [str(p) for p in where]), ("read", read)]
+    position = one.position[where]
+    if (position != where - where[:1]).any():
+        rows.append(("position", [str(p) for p in position]))
+    if one.table.has("position2"):
+        rows.append(("second", [str(p) for p in one.column("position2")[where]]))
     if any(KINDS[k] in CHANGED for k in one.kind[where]):
         rows.append(("", marks))
     for h in one.heads:
         target = one.column(f"target:{h.name}")[where]
         if (target != SILENT).any():
             label = "target" if h.name == "token" else h.name
-            rows.append((label, ["·" if t == SILENT else plain(spelled(one, t)) for t in target]))
+            rows.append((label, ["·" if t == SILENT else plain(said(one, h, t)) for t in target]))
             rows.append(("scored", [SCORED if t != SILENT else "" for t in target]))
+            weight = one.column(f"weight:{h.name}")[where]
+            if not np.isin(weight, (0, 1)).all():
+                rows.append(("weight", [f"{w:.3g}" if w else "" for w in weight]))
     side = max(len(label) for label, _ in rows) + 2
     size = [max(cells(values[i]) for _, values in rows) + 1 for i in range(len(where))]
     lines, first = ([title] if title else []), 0
@@ -126,7 +136,7 @@ def sentence(one: Sample, scored: NDArray[np.bool_]) -> str:
     q = int(asked[len(asked) // 2])
     row = one.visible()[q]
     runs = ", ".join(f"{a}–{b - 1}" if b - a > 1 else str(a) for a, b in intervals(row))
-    says = next(plain(spelled(one, t[q])) for t in one.targets.values() if t[q] != SILENT)
+    says = next(plain(said(one, h, t)) for h in one.heads if (t := one.column(f"target:{h.name}")[q]) != SILENT)
     leak = " — LEAK: it can see that very token" if one.own_answer[q] else ""
     reads = plain(spelled(one, one.read[q]))
     return f"Position {q} reads “{reads}”, sees {int(row.sum())} of {len(one)} positions ({runs}) and must say “{says}”{leak}."

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskdial.corruption.text import Decisions, Spans
+from maskdial.looking import ROWS, coerce, member_of, one_row, tokenizer_for
+from maskdial.mixture import Mixture
 from maskdial.objective import Objective
 from maskdial.recipes import objective as find_objective
-from maskdial.sample import KINDS, SILENT, Rows, Sample
-from maskdial.sample import rows as make_rows
+from maskdial.sample import KINDS, SILENT, Head, Rows, Sample
 
 #: kinds that mean "this is not simply the text's token"
 CHANGED = ("mask", "random", "same", "sentinel", "replaced", "moved", "inserted")
@@ -22,7 +23,7 @@ CHANGED = ("mask", "random", "same", "sentinel", "replaced", "moved", "inserted"
 
 def sample(
     text: str,
-    objective: str | Objective,
+    objective: str | Objective | Mixture,
     tokenizer: Any = "words",
     hide: Sequence[int] | None = None,
     force: Mapping[str, Any] | None = None,
@@ -33,45 +34,65 @@ def sample(
     """One text under one objective.
 
     `hide` hides these tokens, all as [MASK] (or in spans: a run is a span); `force` sets any decision by name (`split`,
-    `spans`, `sentences`, `rotate`, `hidden`). `tokenizer` is "words", "bytes", a path or a tokenizer. The looking tokenizers
-    (words, bytes) show the bare text; `frame=True` adds the special tokens around it as training would, which a trained
-    tokenizer does by default. Errors: `ValueError` for an unknown name, option or decision, or a position outside the text.
+    `spans`, `sentences`, `rotate`, `hidden`, …), the `label` of a pair, the `part` at which a completion begins or the `member`
+    of a mixture. A recipe over pairs takes the text's own rest, or a built-in second text. `tokenizer` is "words", "bytes", a
+    path or a tokenizer. The looking tokenizers (words, bytes) show the bare text; `frame=True` adds the special tokens around it
+    as training would, which a trained tokenizer does by default. Errors: `ValueError` for an unknown name, option or decision, or
+    a position outside the text.
     """
-    if isinstance(tokenizer, str) or not hasattr(tokenizer, "encode_columns"):
-        from maskdial.data.tokenizer import load
-
-        tokenizer = load(tokenizer, text=text)
-    made = find_objective(objective, **options) if isinstance(objective, str) else objective
+    asked = find_objective(objective, **options) if isinstance(objective, str) else objective
+    given = {name: value for name, value in (force or {}).items() if name in ROWS}
+    own = {name: value for name, value in (force or {}).items() if name not in ROWS}
+    made, member = member_of(asked, None, given, seed)
+    tokenizer = tokenizer_for(tokenizer, text, made)
+    made, member = member_of(asked, tokenizer.vocab, given, seed)
     if frame is not None or tokenizer.looking:
         made = made.replace(frame=bool(frame))
-    ids, word, sentence, spans = tokenizer.encode_columns(text)
-    if not len(ids):
-        raise ValueError("the text is empty: there is nothing to hide and nothing to predict")
-    rows = make_rows([ids], word=[word], sentence=[sentence])
-    decisions = decide(made, rows, tokenizer.vocab, seed, hide, force)
+    rows, shown, spans = one_row(made, text, tokenizer, given)
+    decisions = decide(made, rows, tokenizer.vocab, seed, hide, own)
     one = made.build(rows, tokenizer.vocab, decisions, provenance=True)[0]
-    one.context = {"objective": made, "text": text, "tokenizer": tokenizer, "spans": spans, "seed": seed, "hide": hide, "force": force}
+    one.table.objective = asked.name
+    made = replace(made, about=asked.about, options=asked.options)
+    one.context = {"objective": made, "text": shown, "given": text, "tokenizer": tokenizer, "spans": spans, "seed": seed, "hide": hide,
+                   "force": force, "member": member}  # fmt: skip
     return one
 
 
 def decide(
-    objective: Objective, rows: Rows, vocab: Any, seed: int, hide: Sequence[int] | None, force: Mapping[str, Any] | None
+    objective: Any, rows: Rows, vocab: Any, seed: int, hide: Sequence[int] | None, force: Mapping[str, Any] | None
 ) -> Decisions:
-    """The decisions for one row, some of them forced."""
-    length = len(rows.tokens)
+    """The decisions for one row, some of them forced. Of a mixture it is the member whose turn it is that decides."""
+    if hasattr(objective, "parts"):
+        [(name, _, own)] = objective.parts(rows)
+        made = decide(objective.member(name, vocab), own, vocab, seed, hide, force)
+        return Decisions(made.keys, {name: made})
     forced = {name: coerce(name, value, rows) for name, value in (force or {}).items()}
-    if hide is not None:
-        if outside := [i for i in hide if not 0 <= i < length]:
-            raise ValueError(f"can't hide token {outside[0]}: the text has {length} tokens, 0 … {length - 1}")
-        hiding = [step for step in objective.steps if hasattr(step, "force")]
-        if not hiding:
-            raise ValueError(f"{objective.name} hides nothing, so it has nothing to --hide")
-        drawn = objective.draw(rows, vocab, seed, force=forced)
-        forced |= hiding[-1 if len(hiding) == 1 else 0].force(moved(drawn, list(hide)), length)
-    decisions = objective.draw(rows, vocab, seed, force=forced)
-    if hide is not None:
-        decisions.values.pop("frame", None)
+    if hide is None:
+        return objective.draw(rows, vocab, seed, force=forced)
+    if outside := [i for i in hide if not 0 <= i < len(rows.tokens)]:
+        raise ValueError(f"can't hide token {outside[0]}: the text has {len(rows.tokens)} tokens, 0 … {len(rows.tokens) - 1}")
+    hiding = [step for step in objective.steps if step.hides]
+    if not hiding:
+        raise ValueError(f"{objective.name} hides nothing, so it has nothing to --hide")
+    text, numbers = objective.prepared(rows, vocab)
+    places = list(hide) if numbers is None else np.flatnonzero(np.isin(numbers >> 4, hide)).tolist()
+    runs = moved(objective.draw(rows, vocab, seed, force=forced), places)
+    held: dict[str, Any] = {}
+    for step in hiding:
+        held |= step.hold(text, np.diff(text.offsets), [runs_of(runs) if step is hiding[-1] else []])
+    known = {name for step in objective.steps for name in step.decisions}
+    decisions = objective.draw(rows, vocab, seed, force=forced | {name: value for name, value in held.items() if name in known})
+    decisions.values.update(held)
+    decisions.values.pop("frame", None)
     return decisions
+
+
+def runs_of(tokens: list[int]) -> list[tuple[int, int]]:
+    """The runs (start, end) of token numbers."""
+    made: list[tuple[int, int]] = []
+    for i in sorted(set(tokens)):
+        made.append((made.pop()[0] if made and made[-1][1] == i else i, i + 1))
+    return made
 
 
 def moved(drawn: Decisions, hide: list[int]) -> list[int]:
@@ -81,40 +102,6 @@ def moved(drawn: Decisions, hide: list[int]) -> list[int]:
         return hide
     order = [i for start, length in blocks.unit(0) for i in range(start, start + length)]
     return sorted(order.index(i) for i in hide)
-
-
-def coerce(name: str, value: Any, rows: Rows) -> Any:
-    """A decision of one row from plain values (or a command line's text)."""
-    length = len(rows.tokens)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            parts = [part for part in value.split(",") if part]
-            value = [[int(n) for n in part.split(":")] if ":" in part else int(part) for part in parts]
-    flat = np.asarray(value).reshape(-1)
-    if name == "spans":
-        pairs = [tuple(pair) for pair in value] if np.ndim(value) == 2 else [tuple(flat[i : i + 2]) for i in range(0, len(flat), 2)]
-        if any(start < 0 or size < 0 or start + size > length for start, size in pairs):
-            raise ValueError(f"spans must lie within the text's {length} tokens")
-        ordered = sorted(pairs)
-        if any(a[0] + a[1] > b[0] for a, b in pairwise(ordered)):
-            raise ValueError("spans must not overlap")
-        return Spans.of([ordered])
-    if name == "sentences":
-        starts = [i for i in range(length) if i == 0 or (rows.sentence is not None and rows.sentence[i])]
-        if sorted(flat.tolist()) != list(range(len(starts))):
-            raise ValueError(f"sentences must be an order of 0 … {len(starts) - 1}")
-        ends = [*starts[1:], length]
-        return Spans.of([[(starts[i], ends[i] - starts[i]) for i in flat.tolist()]])
-    if name == "hidden":
-        flags = np.zeros(length, dtype=np.uint8)
-        flags[flat] = 1
-        return flags
-    number = int(flat[0])
-    if not 0 <= number <= length:
-        raise ValueError(f"{name}={number} lies outside the text (0 … {length})")
-    return np.array([number], dtype=np.int64)
 
 
 def view(one: Sample) -> dict[str, Any]:
@@ -134,6 +121,7 @@ def view(one: Sample) -> dict[str, Any]:
         "params": dict(objective.options) if objective else {},
         "seed": context.get("seed", 0),
         "tokenizer": {"name": context["tokenizer"].name, "hash": context["tokenizer"].sha256} if context else {},
+        **({"member": context["member"]} if context.get("member") else {}),
         "text": context.get("text", ""),
         "streams": [stream_view(one, name, at) for name, at in streams],
         "attn": [
@@ -167,7 +155,7 @@ def stream_view(one: Sample, name: str, at: NDArray[np.bool_]) -> dict[str, Any]
     spans = one.context.get("spans")
     read, place, kind = one.read[at], one.place[at], one.kind[at]
     heads = [h.name for h in one.heads]
-    targets = [one.column(f"target:{h}")[at] for h in heads]
+    targets = [(h, one.column(f"target:{h.name}")[at]) for h in one.heads]
     return {
         "id": name,
         "label": {"source": "Source" if one.table.layout == "encoder-decoder" else "Input", "answer": "Answer"}[name],
@@ -179,7 +167,7 @@ def stream_view(one: Sample, name: str, at: NDArray[np.bool_]) -> dict[str, Any]
             for i in range(len(where))
         ],
         "heads": heads,
-        "targets": [[None if t == SILENT else {"id": int(t), "t": spelled(one, t)} for t in head] for head in targets],
+        "targets": [[None if t == SILENT else {"id": int(t), "t": said(one, h, t)} for t in target] for h, target in targets],
         "loss": [[float(w) for w in one.column(f"weight:{h}")[at]] for h in heads],
         "pad_from": len(where),
     }  # fmt: skip
@@ -189,6 +177,11 @@ def spelled(one: Sample, id: int) -> str:
     """A token's spelling, or its id when the sample came without a tokenizer."""
     tokenizer = one.context.get("tokenizer")
     return str(tokenizer.token(int(id))) if tokenizer else str(int(id))
+
+
+def said(one: Sample, head: Head, target: int) -> str:
+    """What a head must say: a token's spelling, or the number of a class."""
+    return spelled(one, target) if head.kind == "token" else str(int(target))
 
 
 def intervals(row: NDArray[np.bool_]) -> list[list[int]]:
@@ -222,13 +215,13 @@ def code(one: Sample) -> dict[str, str]:
         return {}
     name, options = one.table.objective, dict(c["objective"].options)
     hide, force = c["hide"], c["force"]
-    quoted = "'" + c["text"].replace("'", "'\\''") + "'"
+    quoted = "'" + c["given"].replace("'", "'\\''") + "'"
     cli = [f"maskdial show {quoted} -o {name}"] + [f"--set {k}={v}" for k, v in options.items()]
     cli += [f"--hide {','.join(map(str, hide))}"] if hide is not None else []
     cli += [f"--force '{k}={json.dumps(v) if not isinstance(v, str) else v}'" for k, v in (force or {}).items()]
     cli += [f"--tokenizer {c['tokenizer'].name}"] if c["tokenizer"].name != "words" else []
     cli += [f"--seed {c['seed']}"] if c["seed"] else []
-    python = [repr(c["text"]), repr(name), f"tokenizer={c['tokenizer'].name!r}"] + [f"{k}={v!r}" for k, v in options.items()]
+    python = [repr(c["given"]), repr(name), f"tokenizer={c['tokenizer'].name!r}"] + [f"{k}={v!r}" for k, v in options.items()]
     python += [f"hide={list(hide)}"] if hide is not None else []
     python += [f"force={dict(force)!r}"] if force else []
     python += [f"seed={c['seed']}"] if c["seed"] else []

@@ -175,5 +175,13 @@ def test_a_batch_without_a_completion_is_refused():
     collator = md.hf.Collator("sft", VOCAB)
     with pytest.raises(ValueError, match="marks none"):
         collator([{"input_ids": [9, 10, 11], "assistant_masks": [0, 0, 0]}])
-    labels = collator([{"input_ids": [9, 10, 11], "assistant_masks": [0, 1, 0]}, {"input_ids": [9, 10], "assistant_masks": [0, 0]}])["labels"]
+    some = [{"input_ids": [9, 10, 11], "assistant_masks": [0, 1, 0]}, {"input_ids": [9, 10], "assistant_masks": [0, 0]}]
+    labels = collator(some)["labels"]
     assert labels.tolist() == [[-100, 10, -100], [-100, -100, -100]]
+
+
+def test_options_are_checked():
+    with pytest.raises(ValueError, match="labels='shift' is none of 'auto', 'shifted', 'in_place', 'shift_labels'"):
+        md.hf.Collator("gpt", VOCAB, labels="shift")
+    with pytest.raises(ValueError, match="layout='both' is none of"):
+        md.hf.Collator("gpt", VOCAB, layout="both")

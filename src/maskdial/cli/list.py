@@ -74,6 +74,7 @@ def page(found: list[dict[str, Any]]) -> str:
 
 def describe(recipe: object) -> dict[str, Any]:
     """A recipe as plain values."""
+    from maskdial.mixture import Mixture
     from maskdial.recipes import Recipe
 
     assert isinstance(recipe, Recipe)
@@ -82,5 +83,7 @@ def describe(recipe: object) -> dict[str, Any]:
         {"name": o.name, "default": o.default, "meaning": o.dial.what, "values": o.spelled} for o in recipe.options.values()
     ]
     explained["modes"] = [{"name": n, "sets": dict(s), "differs": text} for n, (s, text) in recipe.about.modes.items()]
-    explained["decisions"] = [name for step in recipe.make().steps for name in step.decisions]
+    made = recipe.make()
+    members = [m.objective for m in made.members.values()] if isinstance(made, Mixture) else [made]
+    explained["decisions"] = list(dict.fromkeys(name for o in members for step in o.steps for name in step.decisions))
     return explained

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, Ink, Text
 from maskdial.rng import copy, kernel
@@ -47,6 +48,10 @@ class Ask(Keep):
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None:
         """Write what is read of unit u at `out[at[u]:]`."""
         _take(text.values, text.offsets, self.lengths(text.lengths, d), out, at)
+
+    def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]:
+        """All of the text is read and asked."""
+        return {"asked": np.ones(int(lengths.sum()), dtype=np.uint8), "unread": np.zeros(len(lengths), dtype=np.int64)}
 
 
 def within_documents(rows: Rows, vocab: Vocab) -> UInt8[np.ndarray, " n"]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from maskdial.corruption.documents import documents
+from maskdial.corruption.held import Runs, counted
 from maskdial.corruption.render import Replace
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, Spans
@@ -206,3 +207,7 @@ class Turns(Keep):
         spans: Spans = d["spans"]
         d.values["turns"] = np.empty(len(spans.start), dtype=np.int32)
         _turns(d.keys, spans.begin, spans.count, d["turns"])
+
+    def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]:
+        """In reading order."""
+        return {"turns": counted(np.array([len(unit) for unit in runs], dtype=np.int64))}

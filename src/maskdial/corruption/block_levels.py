@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions
 from maskdial.rng import LEVELS, NOISE, U32, draw, kernel, site
@@ -46,6 +47,12 @@ class Levels(Keep):
         first = blocks_of(lengths, self.size)
         d.values["levels"] = np.empty(first[-1])
         _levels(d.keys, first, self.low, self.high, d["levels"])
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """The share of each block that is hidden."""
+        units = np.split(flags(lengths, runs), np.cumsum(lengths)[:-1])
+        share = [unit[i : i + self.size].mean() for unit in units for i in range(0, len(unit), self.size)]
+        return {"levels": np.clip(np.array(share, dtype=np.float64), self.low, self.high)}
 
 
 @kernel

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs
 from maskdial.corruption.render import AS_MASK, AS_SAME, Edit
 from maskdial.corruption.runs import SPARE, longest_of, places
 from maskdial.corruption.text import Decisions
@@ -64,3 +65,8 @@ class EditDrawn(Edit):
         hidden = np.empty_like(times)
         _looks(offsets, d.keys, upto, times, hidden)
         d.values |= {"hidden": hidden, "times": times}
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """Each token of the runs as [MASK], drawn once."""
+        held = super().hold(rows, lengths, runs)
+        return held | {"times": (held["hidden"] > 0).astype(np.uint8)}

@@ -26,7 +26,7 @@ def flags(lengths: Lengths, runs: Runs, action: int = 1) -> UInt8[np.ndarray, " 
     return out
 
 
-def spans(runs: Runs) -> Spans:
+def as_spans(runs: Runs) -> Spans:
     """The runs as spans."""
     return Spans.of([[(a, b - a) for a, b in unit] for unit in runs])
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, counts
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions
 from maskdial.rng import COUNT, SELECT, U32, draw, kernel, site
@@ -47,6 +48,10 @@ class Level(Keep):
         level = np.empty(len(d.keys))
         _levels(d.keys, self.least, level)
         d.values["t"] = level
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """The share that is hidden."""
+        return {"t": np.maximum(self.least, counts(runs) / np.maximum(lengths, 1))}
 
 
 def at_level(rows: Rows, offsets: Offsets, d: Decisions) -> Hidden:

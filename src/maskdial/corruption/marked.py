@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.render import AS_MASK
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions
@@ -27,6 +28,7 @@ class Mark(Keep):
 
     select: Callable[[Rows, Offsets, Decisions], UInt8[np.ndarray, " n"]]
     decisions = ("hidden",)
+    hides = True
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens."""
@@ -37,6 +39,10 @@ class Mark(Keep):
         flags = np.zeros(length, dtype=np.uint8)
         flags[hide] = AS_MASK
         return {"hidden": flags}
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """The tokens of the runs."""
+        return {"hidden": flags(lengths, runs)}
 
 
 @kernel

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
 from maskdial.rng import MIDDLE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import SPECIAL, Rows
@@ -70,6 +71,14 @@ class Cuts:
                                  "name them with Vocab(…, fim={'prefix': id, 'middle': id, 'suffix': id})")  # fmt: skip
             new[:] = [ink.vocab.fim[name] for name in SENTINELS]
         return new
+
+
+def held_cuts(lengths: Lengths, runs: Runs) -> Cuts:
+    """A unit's one run as its middle, behind prefix and suffix; a unit without runs as it is. `ValueError` for several runs."""
+    if any(len(unit) > 1 for unit in runs):
+        raise ValueError("fill in the middle has one middle: it can't hide several runs of a text")
+    return Cuts.of([[(0, length, PSM if unit else AS_IS, *(unit[0] if unit else (0, 0)))]
+                    for length, unit in zip(lengths.tolist(), runs, strict=True)])  # fmt: skip
 
 
 @kernel
@@ -161,6 +170,7 @@ class Middle:
     spm: float
     variant: int = 2
     decisions = ("cuts",)
+    hides = True
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
         """Which pieces, which form, where they are cut."""
@@ -177,3 +187,7 @@ class Middle:
         p = cuts.pieces
         _middles(text.values, text.offsets, p.begin, p.count, p.start, p.length, cuts.form, cuts.first, cuts.second, cuts.numbers(ink),
                  out, at, self.lengths(text.lengths, d))  # fmt: skip
+
+    def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]:
+        """The run as the middle."""
+        return {"cuts": held_cuts(lengths, runs)}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskdial.corruption.middle import AS_IS, PSM, SPM, Cuts, draw_cuts
+from maskdial.corruption.held import Runs
+from maskdial.corruption.middle import AS_IS, PSM, SPM, Cuts, draw_cuts, held_cuts
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
 from maskdial.sample import REPLACED, Rows
 from maskdial.vocab import Vocab
@@ -101,6 +102,7 @@ class MiddleOfText:
     spm: float
     variant: int = 2
     decisions = ("cuts",)
+    hides = True
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
         """Which pieces, which form, between which characters they are cut."""
@@ -150,6 +152,13 @@ class MiddleOfText:
                 made += arranged(int(cuts.form[j]), sentinels[j], [np.array(part, dtype=np.int32) for part in written])
             made.append(unit[last:])
             out[at[u] : at[u] + room[u]] = np.concatenate(made)[: room[u]]
+
+    def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]:
+        """The run as the middle, cut between its tokens, which stay as they are."""
+        cuts, written = held_cuts(lengths, runs), Written(rows.tokens, rows.units.offsets, None)
+        units = [written.ids(u, 0, length) for u, length in enumerate(lengths.tolist())]
+        parts = [[unit[: one[0][0]], unit[slice(*one[0])], unit[one[0][1] :]] if one else [] for unit, one in zip(units, runs, strict=True)]
+        return {"cuts": cuts, "written": written, "parts": (cuts, parts)}
 
     def numbered(self, parts: list[list[int]], unit: Int32[np.ndarray, " n"], written: Written, u: int, start: int, new: int,
                  ink: Ink) -> list[list[int]]:  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, REMOVED, Edit
 from maskdial.corruption.spans import likely, poisson_lengths, poisson_limits, share_of
 from maskdial.corruption.text import Decisions, Ink, Spans, Text, offsets_of
@@ -72,6 +73,7 @@ class OverlappingSpans:
     mean: float
     random: float = 0.0
     decisions = ("hidden", "inserted")
+    hides = True
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens are replaced or removed, and how many are inserted."""
@@ -93,6 +95,12 @@ class OverlappingSpans:
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write unit u at `out[at[u]:]`."""
         AS_DRAWN.write(text, d, ink, out, at)
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """The runs as spans, each one [MASK]; none inserted."""
+        hidden = flags(lengths, runs, REMOVED)
+        hidden[flags(lengths, [[(a, a + 1) for a, _ in unit] for unit in runs]) > 0] = AS_MASK
+        return {"hidden": hidden, "inserted": np.zeros(len(lengths), dtype=np.int64)}
 
 
 def insertions(rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.rearrange import mark_moved
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, Ink, Text
@@ -52,3 +53,8 @@ class ShuffleTokens(Keep):
         _taken(text.values, text.offsets, d["permutation"], out, at)
         if ink.numbers:
             mark_moved(text, out, at)
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """What stays visible in its order, then the runs in theirs: who reads from the left has read both sides of a run."""
+        hidden = np.split(flags(lengths, runs), np.cumsum(lengths)[:-1])
+        return {"permutation": np.concatenate([np.argsort(unit, kind="stable") for unit in hidden]).astype(np.int32)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, stretches
 from maskdial.corruption.text import Decisions, Ink, Spans, Text
 from maskdial.rng import PERMUTE, ROTATE, U32, below, copy, draw, kernel, site, threshold
@@ -72,6 +73,7 @@ class ShuffleSentences:
     """All sentences of a unit in a uniformly random order. The decision is "sentences": blocks in their new order."""
 
     decisions = ("sentences",)
+    hides = False
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """A new order of each unit's sentences."""
@@ -89,6 +91,10 @@ class ShuffleSentences:
         gather(text.values, text.offsets, blocks.begin, blocks.count, blocks.start, blocks.length, out, at)
         if ink.numbers:
             mark_moved(text, out, at)
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """The order of the text."""
+        return {"sentences": Spans.of([[(0, length)] for length in lengths.tolist()])}
 
 
 @kernel
@@ -108,6 +114,7 @@ class Rotate:
 
     rate: float
     decisions = ("rotate",)
+    hides = False
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Where each unit starts."""
@@ -127,3 +134,7 @@ class Rotate:
         gather(text.values, text.offsets, 2 * np.arange(len(turned)), count, start, length, out, at)
         if ink.numbers:
             mark_moved(text, out, at)
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """No rotation."""
+        return {"rotate": np.zeros(len(lengths), dtype=np.int64)}

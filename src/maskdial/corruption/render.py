@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, as_spans, flags
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, places
 from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, offsets_of
@@ -29,11 +30,15 @@ KEEP_IT, AS_MASK, AS_RANDOM, AS_SAME, REMOVED = range(5)
 @kernel
 def _actions(offsets, keys, as_mask, as_random, hidden):  # type: ignore[no-untyped-def]
     hit = np.empty(longest_of(offsets) + SPARE, dtype=np.uint64)
+    action = np.empty(len(hit), dtype=np.uint8)
     for u in range(len(keys)):
         key, part = site(keys[u], RENDER), hidden[offsets[u] : offsets[u + 1]]
-        for c in range(np.uint64(places(part, np.uint8(0), False, hit))):
+        count = np.uint64(places(part, np.uint8(0), False, hit))
+        for c in range(count):
             bits = draw(key, hit[c]) >> U32
-            part[hit[c]] *= np.uint8(3) - np.uint8(bits < as_random) - np.uint8(bits < as_mask)
+            action[c] = np.uint8(3) - np.uint8(bits < as_random) - np.uint8(bits < as_mask)
+        for c in range(count):
+            part[hit[c]] *= action[c]
 
 
 def mask_or_random_or_same(
@@ -232,6 +237,10 @@ class Replace:
         else:
             new = self._numbers(text, spans, ink) if ink.numbers else self._masks(spans, d, ink)
         _replace(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, new, each, out, at)
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """The runs as spans."""
+        return {"spans": as_spans(runs)}
 
     def _masks(self, spans: Spans, d: Decisions, ink: Ink) -> Int32[np.ndarray, " k"]:
         new = np.full(len(spans.start), ink.vocab.need("mask", ink.recipe) if len(spans.start) else -1, dtype=np.int32)

@@ -56,14 +56,19 @@ def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
     """Where bytes equal `value` (or, not `equal`, differ from it), ascending; returns how many.
 
     `out` needs `SPARE` entries more than that: 64 bytes at a time become the bits of a word, whose first eight places are
-    written whether there are so many or not.
+    written whether there are so many or not. The last word begins earlier than its turn, so that it is a whole one.
     """
     n, size = U0, np.uint64(len(flags))
-    whole = size & ~np.uint64(63)
-    for a in range(U0, whole, U64):
-        word = U0
+    if size < U64:
+        for i in range(size):
+            out[n] = i
+            n += np.uint64((flags[i] == value) == equal)
+        return np.int64(n)
+    for a in range(U0, size, U64):
+        word, start = U0, min(a, size - U64)
         for i in range(U64):
-            word |= np.uint64((flags[a + i] == value) == equal) << i
+            word |= np.uint64((flags[start + i] == value) == equal) << i
+        word >>= a - start
         count = _ones(word)
         for k in range(U8):
             out[n + k] = a + _lowest(word)
@@ -72,9 +77,6 @@ def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
             out[n + k] = a + _lowest(word)
             word &= word - U1
         n += count
-    for i in range(whole, size):
-        out[n] = i
-        n += np.uint64((flags[i] == value) == equal)
     return np.int64(n)
 
 

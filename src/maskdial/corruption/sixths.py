@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.held import Runs, counted, counts
 from maskdial.corruption.marked import marked
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions
@@ -84,3 +85,7 @@ class Ranks(Keep):
         offsets = np.concatenate([[0], np.cumsum(count)])
         d.values["ranks"] = np.empty(offsets[-1], dtype=np.int32)
         _ranks(d.keys, offsets, d["ranks"])
+
+    def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]:
+        """From the left to the right."""
+        return {"ranks": counted(counts(runs))}

@@ -43,12 +43,10 @@ def choose(key, size, picks, chosen):  # type: ignore[no-untyped-def]
 def ends(key, total, parts, chosen, out):  # type: ignore[no-untyped-def]
     """`total` as `parts` positive parts, every composition equally likely: `out[j]` is where part j ends. `chosen` needs `total`
     flags, `out` `SPARE` entries more than parts."""
-    choose(key, total - 1, parts - 1, chosen)
-    places(chosen[: total - 1], np.uint8(1), True, out)
-    part = out[:parts]
-    for j in range(np.uint64(parts)):
-        part[j] += 1
-    part[parts - 1] = total
+    chosen[0] = 0
+    choose(key, total - 1, parts - 1, chosen[1:])
+    places(chosen[:total], np.uint8(1), True, out)
+    out[parts - 1] = total
 
 
 @kernel

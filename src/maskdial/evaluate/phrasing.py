@@ -1,95 +1,133 @@
 """How a question is put to an objective: in the very form it is trained on.
 
 A question is a text, the runs hidden in it and the run that is asked. The objective's own `build` makes the sample, from
-decisions that are forced instead of drawn, so frames, sentinels, start tokens and positions are those of training. What
-differs between objectives follows from their steps and target, not from their names:
+decisions that its steps hold (`Step.hold`) instead of drawing them, so frames, sentinels, start tokens and positions are those of
+training. What differs between objectives is read off a small sample (`evaluate.facts`), not off their names:
 
-    steps show hidden runs    as [MASK] a token (bert) · a sentinel a run (t5) · one [MASK] a run (bart) · not at all (gpt)
-    target                    in place (bert) · the runs (t5) · the whole text (bart) · what follows (gpt, prefix-lm)
+    what a hidden run leaves   a [MASK] a token (bert) · a sentinel (t5) · one [MASK] (bart) · the middle's place (fim) · nothing (gpt)
+    what is said               in place (bert) · the runs (t5, glm) · the whole text (bart) · what follows (gpt, prefix-lm)
+    what it is said from       both sides · the left alone · the left and the rest of a block
 
 Where nothing shows a hidden run, only what stands left of it is context.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Int32, UInt8
 
-from maskdial.corruption.render import AS_MASK, AS_SAME, REMOVED
-from maskdial.corruption.text import Decisions, Spans
+from maskdial.corruption.block_levels import Levels
+from maskdial.corruption.render import AS_MASK, AS_SAME
+from maskdial.corruption.text import Decisions
+from maskdial.evaluate.asked import silence, splice
+from maskdial.evaluate.facts import Run, facts, usual
+from maskdial.evaluate.sentences import starts
 from maskdial.objective import Objective
-from maskdial.sample import SILENT, Layout, Rows, Samples, rows
+from maskdial.sample import SILENT, Layout, Rows, Sample, Samples, rows
 from maskdial.vocab import Vocab
 
-Text = Int32[np.ndarray, " n"] | Sequence[int]
-
-
-#: a run of tokens: where it begins and where it ends (exclusive)
-Run = tuple[int, int]
+Ids = Int32[np.ndarray, " n"]
+Text = Ids | Sequence[int]
+Runs = Sequence[Sequence[Run]]
+#: training samples looked at, their length and that of a sentence in them
+LOOKED_AT, LENGTH, SENTENCE = 64, 128, 12
 
 
 class Phrasing:
-    """One objective's way of being asked. `layout` is that of the trained model (default: the objective's own)."""
+    """One objective's way of being asked about a text by itself. `layout` is that of the trained model (default: the objective's).
 
-    def __init__(self, objective: Objective, vocab: Vocab, layout: Layout | None = None) -> None:
-        self.objective, self.vocab, self.layout = objective, vocab, layout or objective.layout
-        decisions = {name for step in objective.steps for name in step.decisions}
-        answers = objective.target.answers
-        #: hidden runs leave a gap, so that what stands right of them is context too
-        self.shows = bool(decisions & {"hidden", "spans"})
-        #: one [MASK] a token, asked where it stands
-        self.in_place = self.shows and not answers
+    `decode` spells tokens, for objectives that mark where sentences end; `language` is the id under which they are asked. Raises
+    `ValueError` when a vocabulary lacks a token that the objective needs.
+    """
+
+    def __init__(
+        self, objective: Objective, vocab: Vocab, layout: Layout | None = None, decode: Callable[[list[int]], str] | None = None,
+        language: int | None = None, member: str = "",
+    ) -> None:  # fmt: skip
+        self.objective, self.vocab, self.layout = objective.alone(), vocab, layout or objective.layout
+        self.decode, self.language = decode, next(iter(vocab.languages.values()), None) if language is None else language
+        #: of a mixture, which member this is
+        self.member = member
         #: the answer is the whole clean text, what the source shows of it too
-        self.rewrites = answers and objective.sees_own == "copied"
-        #: the answer holds the hidden runs only
-        self.spans = answers and not self.rewrites
-        #: position i says token i + 1
-        self.follows = not self.shows and not answers
-        #: a hidden run of any length leaves one token, so its length need not be known
-        self.one_mark_a_run = "spans" in decisions
-        #: some positions see ahead: the context is read both ways
-        self.split = "split" in decisions
+        self.rewrites = objective.target.answers and objective.sees_own == "copied"
         #: some tokens are asked although they were read as they are or as others, so that reading a token is no proof of it
         self.doubts = any(getattr(s, "mask", 1.0) < 1.0 for s in objective.steps if "hidden" in s.decisions)
-        #: the probabilities of a run's tokens multiply to the run's (each is asked given those before it)
-        self.chain = not self.in_place
+        #: the loss is weighed so that its sum over a text bounds -log p(text) from above (masked diffusion)
+        self.bounds = objective.heads[0].divisor == "tokens"
+        #: tokens of a block, for who is asked block by block
+        self.block = next((step.size for step in objective.steps if isinstance(step, Levels)), None)
+        #: the text is read with a token of the objective's own behind each sentence
+        self.separates = objective.prepare is not None
+        found = facts(self._small)
+        self.shows, self.left, self.chain = found.shows, found.left, found.chain
+        self.one_mark_a_run, self.several, self.reads_on, self.mark = found.one_mark_a_run, found.several, found.reads_on, found.mark
+        #: the answer holds the hidden runs only
+        self.spans = self.shows and self.chain and not self.rewrites
+
+    def _small(self, length: int, runs: Sequence[Run]) -> Sample:
+        return self._built(self.table([np.resize(self.vocab.body, length)], spelled=True), [runs])[0]
+
+    @cached_property
+    def usual(self) -> Run | None:
+        """The shortest and the longest run that it asks in training, in texts of 128 tokens."""
+        tokens = [np.resize(self.vocab.body, LENGTH)] * LOOKED_AT
+        flags = [(np.arange(LENGTH) % SENTENCE == 0).astype(np.uint8)] * LOOKED_AT
+        language = None if self.language is None else [np.full(LENGTH, self.language)] * LOOKED_AT
+        table = rows(tokens, word=[np.ones(LENGTH, dtype=np.uint8)] * LOOKED_AT, sentence=flags, language=language)
+        return usual(self.objective(table, self.vocab, provenance=True))
 
     def ask(
-        self, texts: Sequence[Text], hidden: Sequence[Sequence[Run]], asked: Sequence[Run], closing: bool = False
+        self, texts: Sequence[Text], hidden: Runs, asked: Sequence[Run], closing: bool = False, spelled: bool = False
     ) -> Samples:
         """Samples that read each text with its runs hidden and score the tokens of the run `asked`, and no others.
 
         `closing` also scores what the answer says right after the run (the next sentinel, the end, the following token): the
-        objective's own way of saying that the run is complete. Runs ascend and do not touch. Raises `ValueError` when a
-        vocabulary lacks a token that the objective needs.
+        objective's own way of saying that the run is complete. Runs ascend and do not touch. `spelled`: the texts hold the
+        objective's own tokens already (`spell`).
         """
-        table = rows([np.asarray(t, dtype=np.int32) for t in texts])
-        samples = self.objective.build(table, self.vocab, self.decisions(table, hidden, asked), provenance=True)
+        if self.reads_on:  # who reads on from the left needs nothing hidden at the end of a text
+            hidden = [[] if len(unit) == 1 and unit[0][1] == len(text) else unit for unit, text in zip(hidden, texts, strict=True)]
+        samples = self._built(self.table(texts, spelled), hidden)
         return silence(samples, self.wanted(samples, asked, closing))
 
-    def decisions(
-        self, table: Rows, hidden: Sequence[Sequence[Run]], asked: Sequence[Run], action: int = AS_MASK
-    ) -> Decisions:
-        """Forced decisions: these runs hidden, a prefix up to the first of them (or to the run that is asked), everything else
-        left as it is. `action` is what happens to a token hidden in place."""
-        lengths = table.units.lengths
+    def table(self, texts: Sequence[Text], spelled: bool = False) -> Rows:
+        """The texts as rows, with the columns that the objective needs."""
+        tokens = [np.asarray(t, dtype=np.int32) for t in texts]
+        needs, language = self.objective.needs, self.language if self.separates else None
+        word = [np.ones(len(t), dtype=np.uint8) for t in tokens] if "word" in needs else None
+        sentence = [self._sentences(t, spelled) for t in tokens] if "sentence" in needs else None
+        return rows(tokens, word=word, sentence=sentence, language=None if language is None else [np.full(len(t), language) for t in tokens])
+
+    def _sentences(self, ids: Ids, spelled: bool) -> UInt8[np.ndarray, " n"]:
+        """Where sentences start, for objectives that read it; one sentence for all others."""
+        if self.separates and self.decode is not None and not spelled:
+            return starts(ids, self.decode)
+        return (np.arange(len(ids)) == 0).astype(np.uint8)
+
+    def decisions(self, table: Rows, hidden: Runs) -> Decisions:
+        """Decisions that the steps hold: these runs hidden, everything else left as it is."""
+        text, numbers = self.objective.prepared(table, self.vocab)
+        if numbers is not None:
+            bounds = zip(text.offsets[:-1].tolist(), text.offsets[1:].tolist(), hidden, strict=True)
+            hidden = [moved_to(numbers[a:b] >> 4, unit) for a, b, unit in bounds]
+        lengths = text.units.lengths
         made = Decisions(np.zeros(len(lengths), dtype=np.uint64))
+        if text.language is not None:  # handed on from the rows to a target that says it
+            made.values["language"] = text.language[np.minimum(text.offsets[:-1], len(text.tokens) - 1)]
+        nothing: Runs = [()] * len(lengths)
         # the last step that can hide does (bart with overlapping spans has two: the spans, then the insertions)
-        shows = [step for step in self.objective.steps if set(step.decisions) & {"hidden", "spans"}][-1:]
+        hides = [step for step in self.objective.steps if step.hides][-1:]
         for step in self.objective.steps:
-            for name in step.decisions:
-                runs = hidden if step in shows else [()] * len(lengths)
-                if name == "split":
-                    begin = [unit[0][0] if unit else run[0] for unit, run in zip(hidden, asked, strict=True)]
-                    made.values[name] = np.maximum(1, np.array(begin, dtype=np.int64))
-                    continue
-                value = _decision(name, lengths, runs, REMOVED if getattr(step, "remove_forced", False) else action)
-                made.values[name] = value
+            idle = step.hides and step is not hides[0]
+            made.values |= step.hold(text, lengths, nothing if idle else hidden)
             lengths = step.lengths(lengths, made)
         return made
+
+    def _built(self, table: Rows, hidden: Runs) -> Samples:
+        return self.objective.build(table, self.vocab, self.decisions(table, hidden), provenance=True)
 
     def wanted(self, samples: Samples, asked: Sequence[Run], closing: bool) -> Bool[np.ndarray, " m"]:
         """Flags of the positions that are scored."""
@@ -103,85 +141,50 @@ class Phrasing:
         return made
 
     def show(self, texts: Sequence[Text]) -> Samples:
-        """Samples that read each text as it is, for features: nothing hidden."""
-        whole = [(0, len(t)) for t in texts]
-        table = rows([np.asarray(t, dtype=np.int32) for t in texts])
-        # a prefix-lm's whole text is the prefix: all of it is read both ways
-        decisions = self.decisions(table, [()] * len(texts), [(end, end) for _, end in whole])
-        return self.objective.build(table, self.vocab, decisions, provenance=True)
+        """Samples that read each text as it is, for features: nothing hidden, a prefix read whole."""
+        return self._built(self.table(texts), [()] * len(texts))
 
     def reread(self, texts: Sequence[Text]) -> Samples:
         """Samples that read each text as it is and ask every token of it in place, as for tokens chosen but left unchanged."""
-        whole = [(0, len(t)) for t in texts]
-        table = rows([np.asarray(t, dtype=np.int32) for t in texts])
-        return silence(samples := self.objective.build(table, self.vocab, self.decisions(table, [[w] for w in whole], whole, AS_SAME)),
-                       samples.target != SILENT)  # fmt: skip
+        table = self.table(texts)
+        made = self.decisions(table, [[(0, len(t))] for t in texts])
+        made.values["hidden"] = np.where(made["hidden"] == AS_MASK, np.uint8(AS_SAME), made["hidden"])
+        samples = self.objective.build(table, self.vocab, made)
+        return silence(samples, samples.target != SILENT)
 
-    def rewrite(self, sources: Sequence[Text], answers: Sequence[Text], asked: Sequence[Run]) -> Samples:
+    def rewrite(self, sources: Sequence[Text], answers: Sequence[Text], asked: Sequence[Run], spelled: bool = False) -> Samples:
         """Samples that read each source as it stands and say the answer (two streams, whole texts): sources and answers may
         differ. Scores the run `asked` of each answer."""
         if not self.rewrites:
             raise ValueError(f"{self.objective.name} does not rewrite whole texts")
-        read = self.ask(sources, [()] * len(sources), [(0, 0)] * len(sources))
-        said = self.ask(answers, [()] * len(answers), asked)
+        read = self.ask(sources, [()] * len(sources), [(0, 0)] * len(sources), spelled=spelled)
+        said = self.ask(answers, [()] * len(answers), asked, spelled=spelled)
         return splice(read, said)
 
+    def spell(self, ids: Ids, runs: Sequence[Run] = ()) -> tuple[Ids, list[Run]]:
+        """A text with the objective's own tokens in it, without the one that ends it, and where the runs then stand."""
+        if not self.separates or not len(ids):
+            return ids, list(runs)
+        text, numbers = self.objective.prepared(self.table([ids]), self.vocab)
+        assert numbers is not None
+        return text.tokens[:-1], moved_to(numbers >> 4, runs)
 
-def _decision(name: str, lengths: Int64[np.ndarray, " u"], runs: Sequence[Sequence[Run]], action: int) -> Any:
-    """The decision `name` that hides these runs, or that leaves the text alone; `ValueError` for one that is not known."""
-    if name == "spans":
-        return Spans.of([[(a, b - a) for a, b in unit] for unit in runs])
-    if name == "hidden":
-        flags = np.zeros(int(lengths.sum()), dtype=np.uint8)
-        for start, unit in zip(np.cumsum(lengths) - lengths, runs, strict=True):
-            for a, b in unit:
-                flags[start + a : start + b] = action
-        return flags
-    if name == "sentences":
-        return Spans.of([[(0, int(n))] for n in lengths])
-    if name in ("rotate", "inserted"):
-        return np.zeros(len(lengths), dtype=np.int64)
-    raise ValueError(f"don't know how to hold the decision {name!r} still, so questions cannot be put")
+    @cached_property
+    def own(self) -> Bool[np.ndarray, " v"]:
+        """Ids that stand within a spelled text beside body tokens."""
+        made = np.zeros(self.vocab.size, dtype=bool)
+        if self.separates and self.vocab.eos is not None:
+            made[self.vocab.eos] = True
+        return made
 
-
-COLUMNS = ("read", "position", "segment", "order", "stream")
-
-
-def silence(samples: Samples, keep: Bool[np.ndarray, " m"]) -> Samples:
-    """The same samples, first head only, asking where `keep` is set and nowhere else."""
-    name = samples.heads[0].name
-    columns = {c: samples.column(c) for c in COLUMNS} | {c: samples.column(c) for c in ("private", "position2") if samples.has(c)}
-    columns[f"target:{name}"] = np.where(keep, samples.target, SILENT).astype(np.int32)
-    return Samples(samples.offsets, samples.index, columns, samples.heads[:1], samples.layout, samples.objective, samples.body,
-                   samples.pad, samples.start)  # fmt: skip
+    @cached_property
+    def ends(self) -> Bool[np.ndarray, " v"]:
+        """Ids by which an answer says that it is complete: end of sequence, end of document, any sentinel, a language."""
+        v, made = self.vocab, np.zeros(self.vocab.size, dtype=bool)
+        made[[id for id in (v.eos, v.eod, v.sep, *v.sentinels, *v.languages.values()) if id is not None]] = True
+        return made & ~self.own
 
 
-def take(samples: Samples, which: Int64[np.ndarray, " k"]) -> Samples:
-    """Some rows of a table, in the given order."""
-    lengths = np.diff(samples.offsets)[which]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    index = np.repeat(samples.offsets[which] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    name = samples.heads[0].name
-    wanted = [*COLUMNS, *(c for c in ("private", "position2") if samples.has(c)), f"target:{name}"]
-    columns = {c: samples.column(c)[index] for c in wanted}
-    return Samples(offsets, samples.index[which], columns, samples.heads[:1], samples.layout, samples.objective, samples.body[which],
-                   samples.pad, samples.start)  # fmt: skip
-
-
-def splice(source: Samples, answer: Samples) -> Samples:
-    """Row by row the source stream of one table and the answer stream of another."""
-    name = answer.heads[0].name
-    wanted = ("read", "position", "segment", "stream", f"target:{name}")
-    pieces: dict[str, list[Any]] = {c: [] for c in (*wanted, "order")}
-    offsets = [0]
-    for i in range(len(source)):
-        a, b = slice(*source.offsets[i : i + 2]), slice(*answer.offsets[i : i + 2])
-        left, right = source.stream[a] == 0, answer.stream[b] == 1
-        for c in wanted:
-            pieces[c] += [source.column(c)[a][left], answer.column(c)[b][right]]
-        pieces[f"target:{name}"][-2] = np.full(int(left.sum()), SILENT, dtype=np.int32)
-        pieces["order"] += [np.zeros(int(left.sum()), dtype=np.int32), np.arange(1, int(right.sum()) + 1, dtype=np.int32)]
-        offsets.append(offsets[-1] + int(left.sum()) + int(right.sum()))
-    columns = {c: np.concatenate(parts) if parts else np.zeros(0, np.int32) for c, parts in pieces.items()}
-    return Samples(np.array(offsets, dtype=np.int64), answer.index, columns, answer.heads[:1], answer.layout, answer.objective,
-                   answer.body, answer.pad, answer.start)  # fmt: skip
+def moved_to(origin: Int32[np.ndarray, " m"], runs: Sequence[Run]) -> list[Run]:
+    """Runs of a text as runs of another that holds the same tokens in the same order, and others between them."""
+    return [(int(np.flatnonzero(origin == a)[0]), int(np.flatnonzero(origin == b - 1)[0]) + 1) for a, b in runs]

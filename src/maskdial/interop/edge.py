@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,6 +25,10 @@ from maskdial.visibility.attend import Visible
 Arrays = dict[str, Any]
 Labels = Literal["auto", "shifted", "in_place", "shift_labels"]
 
+CHOICES = {
+    "layout": (None, *get_args(Layout)), "labels": get_args(Labels), "decoder_inputs": ("model", "given"),
+    "documents": ("mask", "positions"), "positions": ("auto", "given", "model"),
+}  # fmt: skip
 #: what BertForPreTraining and AlbertForPreTraining call their sentence heads
 SENTENCE = {"next_sentence": "next_sentence_label", "sentence_order": "sentence_order_label"}
 #: columns that only SpanBERT's head reads
@@ -44,6 +48,13 @@ class Edge:
     first_position: int = 0
     pad_to_multiple_of: int = 1
     dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r} is none of {', '.join(map(repr, known))}")
+        if self.pad_to_multiple_of < 1:
+            raise ValueError(f"pad_to_multiple_of is 1 or more, not {self.pad_to_multiple_of}")
 
     def __call__(self, samples: Samples) -> Arrays:
         layout = self.layout or samples.layout

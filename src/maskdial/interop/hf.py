@@ -88,8 +88,8 @@ class Collator:
     def __call__(self, features: Sequence[Any]) -> dict[str, Any]:
         made = self.samples(features)
         if "part" in self.objective.needs and not made.num_scored:
-            raise ValueError("no token of this batch is to be learnt: its `part` (completion_mask, assistant_masks) marks none. A chat template "
-                             "without {% generation %} gives an assistant mask of zeros")  # fmt: skip
+            raise ValueError("no token of this batch is to be learnt: its `part` (completion_mask, assistant_masks) marks none. "
+                             "A chat template without {% generation %} gives an assistant mask of zeros")  # fmt: skip
         return self.edge(made)
 
     def samples(self, features: Sequence[Any]) -> Samples:

@@ -24,9 +24,10 @@ from maskdial.corruption.overlapping import OverlappingSpans, insertions
 from maskdial.corruption.rearrange import Rotate, ShuffleSentences
 from maskdial.corruption.render import AS_MASK, REMOVED, Edit, Replace
 from maskdial.corruption.select import independent, poisson_spans
+from maskdial.corruption.step import Step
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, Spans
-from maskdial.objective import Objective, Step
+from maskdial.objective import Objective
 from maskdial.recipes import Dial, recipe
 from maskdial.rng import COUNT, SELECT
 from maskdial.sample import Rows

@@ -51,21 +51,21 @@ def _hidden_spans(values, offsets, begin, count, start, length, form, sentinels,
     written = np.empty(longest_of(offsets) + count.max() + SPARE if len(count) else 0, dtype=np.int32)
     for u in range(len(at)):
         ends, closes = _rim(offsets[u + 1] - offsets[u], begin[u], count[u], start, length, form)
-        text, first, place, n = np.uint64(offsets[u]), np.uint64(begin[u]), np.uint64(0), np.uint64(count[u])
+        text, first, place, n, more = np.uint64(offsets[u]), np.uint64(begin[u]), np.uint64(0), np.uint64(count[u]), lift[u]
         for k in range(n):
             if not closes:
-                written[place] = sentinels[k] + lift[u]
+                written[place] = sentinels[k] + more
                 place += U1
             covered = np.uint64(length[first + k])
             copy_on(values, text + np.uint64(start[first + k]), covered, written, place)
             place += covered
             if closes and k + U1 < n:
-                written[place] = sentinels[k] + lift[u]
+                written[place] = sentinels[k] + more
                 place += U1
         if ends:
-            written[place] = (sentinels[n - np.uint64(closes)] if last < 0 else last) + lift[u]
+            written[place] = (sentinels[n - np.uint64(closes)] if last < 0 else last) + more
             place += U1
-        written[place] = end + lift[u]
+        written[place] = end + more
         copy(written, 0, place + U1, out, at[u])
 
 
