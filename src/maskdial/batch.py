@@ -133,7 +133,7 @@ def unfold(samples: Samples) -> Samples:
         raise ValueError(f"{samples.objective or 'these samples'} folds its start token and names none: use layout={samples.layout!r}")
     begins = answer_starts(samples)
     columns: dict[str, NDArray[Any]] = {}
-    for name in ("read", "position", "segment", "order", "stream"):
+    for name in ("read", "position", "segment", "order", "stream", *samples.extras):
         columns[name] = samples.column(name).copy()
     shifted = np.concatenate([columns["read"][:1], columns["read"][:-1]])
     columns["read"] = np.where(begins, samples.start, np.where(stream == 1, shifted, columns["read"])).astype(np.int32)

@@ -133,8 +133,11 @@ class Build:
         return first_parts(self.rows, self.units.offsets)
 
     def samples(self, provenance: bool) -> Samples:
-        read, said = self.write(False)
-        o, out = self.o, self.out
+        o, out, size = self.o, self.out, int(self.out[-1])
+        # one block of memory: an allocator keeps it for the next call, where it would give several back
+        block = np.empty((5 if provenance else 2, size), dtype=np.int32)
+        read, said = self.rows.tokens if self.as_it_is else block[0], block[1]
+        self.write(False, read, said)
         split = self.source if o.target.answers and o.streams else self.total
         if self.d.get("split") is not None and not o.target.answers:
             split = self.d["split"] + self.front + int(self.between is not None)
@@ -149,7 +152,7 @@ class Build:
             own = {name: column for name, column in own.items() if name not in ("order", "private")}
         columns |= own
         if provenance:
-            columns |= self.provenance()
+            columns |= self.provenance(*block[2:])
             columns |= o.answers(self) if o.answers else {}
         joined = self.rows.packing == "joined"
         offsets = out if joined else out[np.searchsorted(self.units.row, np.arange(len(self.rows) + 1))]
@@ -176,22 +179,16 @@ class Build:
             return Text(self._numbers, self.units.offsets)
         return body_text(self.rows, numbers)
 
-    def write(self, numbers: bool) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """(what is read, what must be said) as ids, or as numbers (-1 where nothing is asked)."""
+    def write(self, numbers: bool, read: Column, said: Column) -> None:
+        """What is read and what must be said, as ids, or as numbers (-1 where nothing is asked)."""
         o, d, ink, silent = self.o, self.d, self.ink(numbers), -1 if numbers else SILENT
         body, begin, end, middle = self.text(numbers), self.begin, self.end, self.middle
-        size = int(self.out[-1])
-        if self.as_it_is and not numbers:
-            read, said = body.values, np.empty(size, dtype=np.int32)
-        else:  # one block of memory: an allocator keeps it for the next call, where it would give two back
-            block = np.empty(2 * size, dtype=np.int32)
-            read, said = block[:size], block[size:]
         if o.target.answers:
             said.fill(silent)
         if self.opened:
             o.target.write(body, d, ink, silent, said, begin, True)
             _shift(body.values, begin, end, self.special(HEAD, "bos", ink), read)
-            return read, said
+            return
         text, at = body, begin + self.front if self.front else begin
         for step in o.steps[:-1]:
             text = run(step, text, d, ink)
@@ -208,7 +205,6 @@ class Build:
                 o.target.read(body, d, ink, read, middle)
             else:
                 _shift(said, middle, end, self.special(START, o.target.start, ink), read)
-        return read, said
 
     def special(self, slot: int, role: str, ink: Ink) -> Column:
         """The token of a role, one a unit."""
@@ -256,10 +252,10 @@ class Build:
         made[first] = self.body[units] + FIXED + 4 * LABEL if numbers else self.rows.label[self.units.row[units]]
         return made
 
-    def provenance(self) -> dict[str, Column]:
+    def provenance(self, origin: Column, answer: Column, place: Column) -> dict[str, Column]:
         """origin, place, answer and kind, decoded from the numbers that the same kernels wrote."""
-        origin, answer = self.write(True)
-        place, kind = np.empty_like(origin), np.empty(len(origin), dtype=np.uint8)
+        self.write(True, origin, answer)
+        kind = np.empty(len(origin), dtype=np.uint8)
         _decode(origin, answer, self.out, self.body, place, kind)
         if self.o.target.over_read:
             _mark_overtaken(origin, self.out, self.body, kind)

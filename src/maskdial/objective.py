@@ -53,7 +53,7 @@ class Objective:
     unchanged) or "copied" (text that the source still shows). `shape(L)` gives body tokens of source and answer.
 
     What only some recipes have: `between` names the token between the two parts of a pair or of a split text; `pairs` the row
-    plan that makes such pairs; `needs` the columns of rows that it cannot do without; `prepare` puts tokens of its own into
+    plan that makes such pairs; `overlap` how many tokens a window shares with the next; `needs` the columns of rows that it cannot do without; `prepare` puts tokens of its own into
     the text before anything else happens; `columns` adds columns (or, for a visibility that does not follow from lengths,
     writes `order` and `private`) and `answers` their provenance (`answer:HEAD`); `places="noise"` says that positions depend on
     what was drawn; `streams=False` that the answer's positions belong to the one stream (query slots, a noisy copy).
@@ -76,6 +76,7 @@ class Objective:
     about: Any = None
     between: str | None = None
     pairs: Literal["next", "order"] | None = None
+    overlap: int = 0
     needs: tuple[str, ...] = ()
     prepare: Callable[[Rows, Vocab], tuple[Rows, Int32[np.ndarray, " n"]]] | None = None
     columns: Columns | None = None
@@ -175,6 +176,11 @@ class Objective:
             if getattr(rows, column) is None:
                 raise ValueError(f"{self.name} needs the rows' `{column}` column{NEEDED.get(column, '')}")
         return (rows, None) if self.prepare is None else self.prepare(rows, vocab)
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """How a corpus makes this objective's rows, as keywords of its `rows`: plain windows, windows that share tokens, pairs."""
+        return {"pairs": self.pairs} if self.pairs else {"overlap": self.overlap} if self.overlap else {}
 
     @property
     def orders_itself(self) -> bool:

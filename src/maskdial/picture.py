@@ -51,6 +51,8 @@ def draw(one: Sample, width: int = 100) -> str:
         title = {"source": "source" if one.table.layout == "encoder-decoder" else "", "answer": "answer"}[name]
         lines += ["", *strip(one, np.flatnonzero(at), title, width)]
     lines += ["", *sight(one, scored, width), "", sentence(one, scored)]
+    if (second := one.context.get("second")) is not None:
+        lines += ["", *strip(second, np.arange(len(second)), second.context["note"], width), "", sentence(second, scored_positions(second))]
     return "\n".join(lines)
 
 

@@ -15,7 +15,9 @@ from maskdial.looking import ROWS, coerce, member_of, one_row, tokenizer_for
 from maskdial.mixture import Mixture
 from maskdial.objective import Objective
 from maskdial.recipes import objective as find_objective
+from maskdial.rng import REPLACE, below_each, keys
 from maskdial.sample import KINDS, SILENT, Head, Rows, Sample
+from maskdial.target.discriminated import discriminate
 
 #: kinds that mean "this is not simply the text's token"
 CHANGED = ("mask", "random", "same", "sentinel", "replaced", "moved", "inserted")
@@ -55,7 +57,18 @@ def sample(
     made = replace(made, about=asked.about, options=asked.options)
     one.context = {"objective": made, "text": shown, "given": text, "tokenizer": tokenizer, "spans": spans, "seed": seed, "hide": hide,
                    "force": force, "member": member}  # fmt: skip
+    if any(head.form == "drawn" for head in one.heads):
+        one.context["second"] = second_view(one, rows, seed)
     return one
+
+
+def second_view(one: Sample, rows: Rows, seed: int) -> Sample:
+    """What ELECTRA's discriminator reads if the generator drew from the text's own tokens (their unigram), with the same seed."""
+    asked = int((one.target != SILENT).sum())
+    chosen = below_each(keys(seed, "discriminate", 0, np.arange(asked, dtype=np.uint64)), REPLACE, 0, len(rows.tokens))
+    made = discriminate(one.table, rows.tokens[chosen])[0]
+    made.context = {**one.context, "note": "the discriminator, if the generator drew from the text's own tokens"}
+    return made
 
 
 def decide(
@@ -115,9 +128,12 @@ def view(one: Sample) -> dict[str, Any]:
         scored |= target != SILENT
     kinds = [KINDS[k] for k in one.kind]
     hidden_nothing = not scored.any()
+    second = context.get("second")
     return {
         "schema": "sample-view/1",
         "objective": one.table.objective,
+        **({"note": context["note"]} if "note" in context else {}),
+        **({"second": view(second)} if second is not None else {}),
         "params": dict(objective.options) if objective else {},
         "seed": context.get("seed", 0),
         "tokenizer": {"name": context["tokenizer"].name, "hash": context["tokenizer"].sha256} if context else {},

@@ -108,3 +108,16 @@ def test_what_can_t_be_asked(corpus):
     with pytest.raises(ValueError, match="numbered from 0"):
         corpus.rows(L, -1, 1, seed=0)
     assert len(corpus.rows(L, 0, 0, seed=0)) == 0
+
+
+def test_windows_that_share_a_token_ask_every_token_once(corpus):
+    """Megatron's windows: with one token in common, what they say is the stream without its first token."""
+    length = 9
+    windows = corpus.num_windows(length, overlap=1)
+    assert windows == (corpus.train.num_tokens - 1) // (length - 1)
+    rows = corpus.rows(length, 0, windows, seed=0, shuffle=False, overlap=1)
+    stream = np.concatenate([np.append(corpus.train.document(i), corpus.vocab.eod) for i in range(corpus.train.num_documents)])
+    table = rows.tokens.reshape(windows, length)
+    assert (table[1:, 0] == table[:-1, -1]).all()
+    assert (table[:, 1:].reshape(-1) == stream[1 : 1 + windows * (length - 1)]).all()
+    assert corpus.epoch_of(windows, length, overlap=1) == 1

@@ -110,3 +110,19 @@ def test_the_module_and_the_command_say_the_same(capsys):
     done = subprocess.run([sys.executable, "-m", "maskdial", *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == shown(capsys, THANKS, "-o", "t5", "--hide", "2,3,8")
+
+
+def test_electra_shows_both_views():
+    """The generator's view, and what the discriminator judges once the generator has drawn from the text's own tokens."""
+    text = "the chef cooked the meal"
+    fakes = 0
+    for seed in range(6):
+        one = md.sample(text, "electra", hide=[0, 2], seed=seed)
+        assert spelled(one) == "[MASK] chef [MASK] the meal"
+        second = one.context["second"]
+        assert set(spelled(second).split()) <= set(text.split())
+        said = [int(a != b) for a, b in zip(spelled(second).split(), text.split(), strict=True)]
+        assert second.target.tolist() == said
+        assert said[1] == said[3] == said[4] == 0
+        fakes += sum(said)
+    assert 0 < fakes < 12

@@ -28,7 +28,7 @@ MAY = {
     "mixture": {"sample", "rng", "vocab", "errors", "objective", "corruption"},
     "recipes": {"sample", "rows", "rng", "vocab", "errors", "build", "objective", "mixture", "corruption", "target", "visibility"},
     "looking": {"sample", "objective", "mixture", "corruption", "data"},
-    "view": {"sample", "objective", "mixture", "recipes", "corruption", "looking", "picture"},
+    "view": {"sample", "rng", "objective", "mixture", "recipes", "corruption", "target", "looking", "picture"},
     "picture": {"sample", "view"},
     "data": {*CONTRACT, "progress"},
     "model": {*CONTRACT, "visibility"},

@@ -76,4 +76,5 @@ class HideRest(Keep):
 
     def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
         """These tokens, in an answer that begins at the first of them."""
-        return {"split": begins(lengths, runs), "hidden": flags(lengths, runs)}
+        whole = rows.units.lengths  # what is read is but the beginning
+        return {"split": begins(whole, runs), "hidden": flags(whole, runs)}

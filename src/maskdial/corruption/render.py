@@ -38,7 +38,7 @@ def _actions(offsets, keys, as_mask, as_random, hidden):  # type: ignore[no-unty
             bits = draw(key, hit[c]) >> U32
             action[c] = np.uint8(3) - np.uint8(bits < as_random) - np.uint8(bits < as_mask)
         for c in range(count):
-            part[hit[c]] *= action[c]
+            part[hit[c]] = action[c]
 
 
 def mask_or_random_or_same(

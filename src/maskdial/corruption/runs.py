@@ -55,8 +55,8 @@ def _lowest(word):  # type: ignore[no-untyped-def]
 def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
     """Where bytes equal `value` (or, not `equal`, differ from it), ascending; returns how many.
 
-    `out` needs `SPARE` entries more than that: 64 bytes at a time become the bits of a word, whose first eight places are
-    written whether there are so many or not. The last word begins earlier than its turn, so that it is a whole one.
+    `out` needs `SPARE` entries more than that: 64 bytes at a time become the bits of a word (the last word begins earlier, so
+    that it is a whole one), and eight places at a time are written whether there are so many or not.
     """
     n, size = U0, np.uint64(len(flags))
     if size < U64:
@@ -70,12 +70,10 @@ def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
             word |= np.uint64((flags[start + i] == value) == equal) << i
         word >>= a - start
         count = _ones(word)
-        for k in range(U8):
-            out[n + k] = a + _lowest(word)
-            word &= word - U1
-        for k in range(U8, count):
-            out[n + k] = a + _lowest(word)
-            word &= word - U1
+        for k in range(n, n + count, U8):
+            for i in range(U8):
+                out[k + i] = a + _lowest(word)
+                word &= word - U1
         n += count
     return np.int64(n)
 

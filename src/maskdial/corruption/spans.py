@@ -182,22 +182,24 @@ def _poisson_spans(lengths, keys, rate, limits):  # type: ignore[no-untyped-def]
     count, begin = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
     for u in range(units):
         longest, room = max(longest, lengths[u]), room + 2 * share_of(lengths[u], rate) + 8
-    start, length, least = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32), likely(limits)
-    chosen, slots = np.empty(2 * longest + 8, dtype=np.uint8), np.empty(2 * longest + 8 + SPARE, dtype=np.int32)
+    length, least = np.empty(room, dtype=np.int32), likely(limits)
     for u in range(units):
         budget, begin[u], count[u] = share_of(lengths[u], rate), used, 0
-        if budget == 0:
-            continue
-        at_start, at_length, covered = start[used:], length[used : used + 2 * budget + 8], np.int32(0)
-        n = _drawn_lengths(keys[u], budget, limits, least, at_length)
-        size = lengths[u] - budget + n  # every kept token and every span takes one of so many slots
+        if budget > 0:
+            count[u] = _drawn_lengths(keys[u], budget, limits, least, length[used : used + 2 * budget + 8])
+        used += count[u]
+    start = np.empty(used, dtype=np.int32)
+    chosen, slots = np.empty(2 * longest + 8, dtype=np.uint8), np.empty(2 * longest + 8 + SPARE, dtype=np.int32)
+    for u in range(units):
+        n = count[u]
+        size = lengths[u] - share_of(lengths[u], rate) + n  # every kept token and every span takes one of so many slots
         choose(site(keys[u], CUT), size, n, chosen)
         places(chosen[:size], np.uint8(1), True, slots)
+        at_start, at_length, covered = start[begin[u] :], length[begin[u] :], np.int32(0)
         for j in range(np.uint64(n)):
             at_start[j] = slots[j] - np.int32(j) + covered
             covered += at_length[j]
-        count[u], used = n, used + n
-    return begin, count, start[:used], length[:used]
+    return begin, count, start, length[:used]
 
 
 def poisson_spans(lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float, mean: float) -> Spans:

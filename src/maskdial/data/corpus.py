@@ -196,40 +196,41 @@ class Corpus:
             raise ValueError(f"a part is 'train' or 'held_out', not {name!r}")
         return self.train if name == "train" else self.held_out
 
-    def num_windows(self, length: int, part: str = "train", pairs: str | None = None) -> int:
-        """Whole windows of `length` tokens in a part: the samples of one epoch. With `pairs`, their number. `UserError` when
-        there is none."""
+    def num_windows(self, length: int, part: str = "train", pairs: str | None = None, overlap: int = 0) -> int:
+        """Whole windows of `length` tokens in a part, of which each shares `overlap` with the next: the samples of one epoch.
+        With `pairs`, their number. `UserError` when there is none."""
         if pairs is not None:
             return len(self.part(part).plan(length, pairs))
-        if length < 1:
-            raise ValueError(f"a window has 1 or more tokens, not {length}")
-        windows = self.part(part).num_tokens // length
+        if length < 1 or not 0 <= overlap < length:
+            raise ValueError(f"a window has 1 or more tokens and shares fewer than all, not {length} and {overlap}")
+        windows = max(0, self.part(part).num_tokens - overlap) // (length - overlap)
         if not windows:
             raise UserError(f"the {part} part of {self.name} has {self.part(part).num_tokens:,} tokens, fewer than one window of "
                             f"{length:,}", hint="choose a shorter length or more text", code="corpus.small")  # fmt: skip
         return windows
 
-    def epoch_of(self, n: int, length: int, part: str = "train", pairs: str | None = None) -> int:
+    def epoch_of(self, n: int, length: int, part: str = "train", pairs: str | None = None, overlap: int = 0) -> int:
         """The epoch that global sample n belongs to."""
-        return int(n) // self.num_windows(length, part, pairs)
+        return int(n) // self.num_windows(length, part, pairs, overlap)
 
     def rows(
         self, length: int, first: int, count: int, *, seed: int, part: str = "train", packing: Packing = "joined",
-        shuffle: bool = True, pairs: str | None = None,
+        shuffle: bool = True, pairs: str | None = None, overlap: int = 0,
     ) -> Rows:  # fmt: skip
         """Global samples first … first+count-1, a row of `length` tokens each: sample n is window perm_e(n mod W), epoch e = n // W.
 
         `pairs` (one of `pairs.KINDS`): rows of two parts with at most `length` tokens, each one segment whatever the packing.
+        `overlap`: the last tokens of a window are the first ones of the next (Megatron-LM: one).
         """
         if first < 0 or count < 0:
             raise ValueError(f"samples are numbered from 0: asked for {count} from {first}")
         numbers = np.arange(first, first + count, dtype=np.int64)
         if pairs is not None:
             return self.part(part).plan(length, pairs).rows(numbers, seed, shuffle)
-        windows = self.num_windows(length, part)
+        windows = self.num_windows(length, part, overlap=overlap)
         place, epoch = numbers % windows, numbers // windows
         if shuffle:
             place = place.copy()
             for e in np.unique(epoch).tolist():
                 place[epoch == e] = permute(place[epoch == e], windows, seed, e)
-        return gather(self.part(part), place * length, length, numbers.astype(np.uint64), packing)
+        return gather(self.part(part), place * (length - overlap), length, numbers.astype(np.uint64), packing)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from maskdial.evaluate.abilities import NOTHING_HIDDEN, left_only, unusual
+from maskdial.evaluate.facts import Run
 from maskdial.evaluate.items import Items, uniform
-from maskdial.evaluate.likelihood import NOTHING_HIDDEN, Found, record
-from maskdial.evaluate.phrasing import Phrasing, Run
+from maskdial.evaluate.likelihood import Found, record
+from maskdial.evaluate.phrasing import Phrasing
 from maskdial.evaluate.scoring import Scorer
 from maskdial.evaluate.statistics import Outcome, not_applicable
 
@@ -41,9 +43,9 @@ def cloze(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:
 
 def _note(phrasing: Phrasing) -> str:
     if not phrasing.shows:
-        return "reads the left side only: what follows the gap cannot be shown to it"
-    if phrasing.spans:
-        return "one sentinel; the first body token behind it is the guess"
+        return left_only(phrasing)
     if phrasing.rewrites:
-        return "one [MASK] in the source; the answer is given up to the gap"
-    return ""
+        return f"{phrasing.mark} in the source; the answer is given up to the gap"
+    if phrasing.mark == "one sentinel":
+        return f"{unusual(phrasing, 1)}one sentinel; the first body token behind it is the guess"
+    return unusual(phrasing, 1).removesuffix(": ")

@@ -31,6 +31,8 @@ class Facts:
     several: bool
     #: where nothing is hidden each token but the first is asked, given all before it
     reads_on: bool
+    #: where nothing is hidden all of the text is asked, though it is in sight
+    rewrites: bool
     #: what stands where the run stood
     mark: str
 
@@ -46,9 +48,10 @@ def facts(build: Callable[[int, Sequence[Run]], Sample]) -> Facts:
     chain = asked and not own and all(seen[j, a : a + j].all() for j in range(1, len(seen)))
     one_mark = not shows or _gap(one, RUN) == _gap(build(LENGTH, [SHORTER]), SHORTER)
     whole = build(LENGTH, [])
-    on = sight(whole, (1, LENGTH))
+    on, all_of_it = sight(whole, (1, LENGTH)), sight(whole, (0, LENGTH))
     reads_on = len(on) == LENGTH - 1 and bool((on == np.tri(LENGTH - 1, LENGTH, dtype=bool)).all())
-    return Facts(shows, left, chain, one_mark, _several(build), reads_on, _mark(one, one_mark) if shows else "")
+    rewrites = len(all_of_it) == LENGTH and bool(np.diag(all_of_it).all())
+    return Facts(shows, left, chain, one_mark, _several(build), reads_on, rewrites, _mark(one, one_mark) if shows else "")
 
 
 def asked_at(one: Sample, run: Run) -> Int64[np.ndarray, " k"]:
@@ -61,9 +64,9 @@ def sight(one: Sample, run: Run) -> Bool[np.ndarray, "k n"]:
     """[j, i]: the position that is asked for token j of the run sees token i of the text."""
     at, body = asked_at(one, run), int(one.table.body[one.row])
     from_text = np.flatnonzero((one.origin >= 0) & (one.origin < body))
-    seen = np.zeros((len(at), body), dtype=bool)
-    np.logical_or.at(seen, (slice(None), one.origin[from_text]), one.visible()[at][:, from_text])
-    return seen
+    seen = np.zeros((body, len(at)), dtype=bool)
+    np.logical_or.at(seen, one.origin[from_text], one.visible()[at][:, from_text].T)
+    return seen.T
 
 
 def _gap(one: Sample, run: Run) -> int:

@@ -1,39 +1,37 @@
 """Text from any objective: continue, fill a gap, rewrite what is damaged.
 
-    chain (gpt, prefix-lm, t5, bart)  token by token, each given those before it, until the objective says that it is done
-    in place (bert)                   all hidden tokens at once, then the least certain anew (Mask-Predict: Ghazvininejad et al. 2019)
+    chain (gpt, t5, bart, glm, xlnet, …)  token by token, each given those before it, until the objective says that it is done
+    at once (bert, dlm, …)                all hidden tokens together, then the least certain anew (Mask-Predict: Ghazvininejad et al. 2019)
+    in blocks (block-diffusion)           the same, block after block
 
-Every step builds the sample anew and reads it from the start. That costs length times as much as keeping keys and values and
-is right for every objective, so the work is bounded by `Decoding.most`. Samples are drawn by numbers that depend on seed,
-prompt and position alone.
+Who asks each token by itself but sees the left alone (unilm's left-to-right sight) has one [MASK] at the end at a time and so goes
+token by token too. Every step builds the sample anew and reads it from the start. That costs length times as much as keeping keys
+and values and is right for every objective, so the work is bounded by `Decoding.most`. Samples are drawn by numbers that depend on
+seed, prompt and position alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
 
-from maskdial.evaluate.phrasing import Phrasing, Run
+from maskdial.evaluate.abilities import cannot
+from maskdial.evaluate.facts import Run
+from maskdial.evaluate.phrasing import Phrasing
 from maskdial.evaluate.scoring import Scorer
 from maskdial.rng import keys
-from maskdial.vocab import Vocab
+from maskdial.sample import Samples
 
 Ids = Int32[np.ndarray, " n"]
-
-
 
 #: Rounds of Mask-Predict.
 ROUNDS = 4
 #: A rewriting objective has filled a gap when it says again these many tokens that follow the gap.
 REJOIN = 3
-
-IN_PLACE_NOTE = (
-    "weak by design: a fixed number of [MASK]s is filled in a few rounds, each token guessed independently of the others of its round"
-)
-SHORT_NOTE = "its answers are hidden spans, so it stops where a span of its training would end"
 
 
 @dataclass(frozen=True)
@@ -47,27 +45,6 @@ class Decoding:
     seed: int = 0
 
 
-def cannot(phrasing: Phrasing, task: str) -> str | None:
-    """Why this objective cannot `continue`, `fill` or `repair`; None when it can."""
-    if task == "continue":
-        if phrasing.rewrites and not phrasing.shows:
-            return "its training text never lacks anything, so it only says again what it reads"
-        return None
-    if task == "fill":
-        if phrasing.shows:
-            return None
-        if phrasing.rewrites:
-            return "its training text never lacks anything, so a gap cannot be shown to it"
-        return "it reads from the left only: it can write on before a gap, but what follows the gap cannot be shown to it"
-    if phrasing.rewrites:
-        return None
-    if phrasing.in_place:
-        return None if phrasing.doubts else "it only ever doubts [MASK], never a token that it reads"
-    if phrasing.spans:
-        return "it trusts every token that it reads and writes only what a sentinel stands for"
-    return "it writes on from a text and never says a text anew"
-
-
 def continue_(scorer: Scorer, phrasing: Phrasing, contexts: Sequence[Ids], how: Decoding) -> list[Ids]:
     """What each objective writes after each context."""
     nothing = np.zeros(0, dtype=np.int32)
@@ -78,20 +55,30 @@ def fill(
     scorer: Scorer, phrasing: Phrasing, gaps: Sequence[tuple[Ids, Ids]], lengths: Sequence[int], how: Decoding, exact: bool = False,
     later: Sequence[Sequence[Run]] = (),
 ) -> list[Ids]:  # fmt: skip
-    """What stands between each (left, right). `lengths` bounds each answer and, in place, is its length.
+    """What stands between each (left, right). `lengths` bounds each answer and is its length for objectives that are told it.
 
     `exact`: the length is known, so a chain may not end before it. Without it a chain ends where the objective says so: at the
     next sentinel, the end, or where a rewritten text has come to what follows the gap. `later`: runs of each right side (from its
     beginning) that are hidden as well.
     """
-    also = list(later) or [()] * len(gaps)
-    if phrasing.in_place:
-        return _rounds(scorer, phrasing, gaps, lengths, how, also)
-    right = [r if phrasing.shows else r[:0] for _, r in gaps]
-    made = _chain(scorer, phrasing, [g[0] for g in gaps], right, lengths, how, exact, also)
+    cut = [_seen(phrasing, right, runs) for (_, right), runs in zip(gaps, later or [()] * len(gaps), strict=True)]
+    shown = [(phrasing.spell(left)[0], right) for (left, _), (right, _) in zip(gaps, cut, strict=True)]
+    if not phrasing.by_token:
+        return _rounds(scorer, phrasing, shown, lengths, how, [runs for _, runs in cut])
+    made = _chain(scorer, phrasing, shown, lengths, how, exact, [runs for _, runs in cut])
     if exact or not phrasing.rewrites:
         return made
-    return [rejoined(m, r[: runs[0][0]] if runs else r) for m, r, runs in zip(made, right, also, strict=True)]
+    following = [right[: runs[0][0]] if runs else right for right, runs in cut]
+    return [rejoined(m, r[~phrasing.own[r]]) for m, r in zip(made, following, strict=True)]
+
+
+def _seen(phrasing: Phrasing, right: Ids, runs: Sequence[Run]) -> tuple[Ids, list[Run]]:
+    """What an objective can be shown right of a gap, and the runs hidden in it."""
+    if not phrasing.shows:
+        return right[:0], []
+    if runs and not phrasing.several:
+        right, runs = right[: runs[0][0]], ()
+    return phrasing.spell(right, runs)
 
 
 def rejoined(made: Ids, right: Ids) -> Ids:
@@ -108,51 +95,62 @@ def rewrite(scorer: Scorer, phrasing: Phrasing, sources: Sequence[Ids], how: Dec
     """Each source said anew, as the objective believes that it was before it was damaged."""
     if why := cannot(phrasing, "repair"):
         raise ValueError(f"{phrasing.objective.name} cannot repair: {why}")
-    if phrasing.in_place:
+    if not phrasing.rewrites:
         samples = phrasing.reread(sources)
         guess, _ = scorer.best(samples)
         return np.split(guess, np.cumsum([len(s) for s in sources])[:-1])
-    return _chain(scorer, phrasing, list(sources), None, [how.most] * len(sources), how, False, [()] * len(sources))
+    return _chain(scorer, phrasing, [(phrasing.spell(s)[0], None) for s in sources], [how.most] * len(sources), how, False)
 
 
 def _chain(
-    scorer: Scorer, phrasing: Phrasing, left: Sequence[Ids], right: Sequence[Ids] | None, lengths: Sequence[int], how: Decoding,
-    exact: bool, also: Sequence[Sequence[Run]],
+    scorer: Scorer, phrasing: Phrasing, gaps: Sequence[tuple[Ids, Ids | None]], lengths: Sequence[int], how: Decoding, exact: bool,
+    also: Sequence[Sequence[Run]] = (),
 ) -> list[Ids]:  # fmt: skip
-    """Token by token. With `right` the answer stands between left and right; without it, `left` is a source to rewrite."""
-    vocab = phrasing.vocab
-    made: list[list[int]] = [[] for _ in left]
-    body = np.zeros(vocab.size, dtype=bool)
-    body[vocab.body] = True
-    allowed = body | (np.zeros_like(body) if exact else ends(vocab))
-    filler = int(vocab.body[0])  # stands where the next token is asked; nothing before it sees it
-    going = [n for n in range(len(left)) if lengths[n] > 0]
+    """Token by token. With a right side the answer stands between the two; without one, `left` is a source to rewrite."""
+    body = np.zeros(phrasing.vocab.size, dtype=bool)
+    body[phrasing.vocab.body] = True
+    goes_on = body if exact else body | phrasing.own
+    made: list[list[int]] = [[] for _ in gaps]
+    going = [n for n in range(len(gaps)) if lengths[n] > 0]
     for step in range(max(lengths, default=0)):
         if not going:
             break
-        grown = [np.array([*made[n], filler], dtype=np.int32) for n in going]
-        if right is None:
-            asked: list[Run] = [(step, step + 1) for _ in going]
-            samples = phrasing.rewrite([left[n] for n in going], grown, asked)
-        else:
-            asked = [(len(left[n]) + step, len(left[n]) + step + 1) for n in going]
-            texts = [np.concatenate([left[n], g, right[n]]) for n, g in zip(going, grown, strict=True)]
-            hidden = [[(len(left[n]), a), *moved(also[n], a)] for n, (_, a) in zip(going, asked, strict=True)]
-            samples = phrasing.ask(texts, hidden if phrasing.shows else [h[:1] for h in hidden], asked)
-        chosen = choose(scorer.logits(samples), allowed, how, np.array(going), step)
+        # what a gap of known length has room for must be hidden from the first token on
+        told = [lengths[n] if not phrasing.one_mark_a_run and gaps[n][1] is not None else step + 1 for n in going]
+        samples = _asked(phrasing, [gaps[n] for n in going], [made[n] for n in going], told, [also[n] if also else () for n in going])
+        ends = np.zeros_like(body) if exact or _told(phrasing, gaps, going) else phrasing.ends
+        chosen = choose(scorer.logits(samples), goes_on | ends, how, np.array(going), step)
         for n, token in zip(list(going), chosen.tolist(), strict=True):
-            if body[token]:
+            if goes_on[token] and not (made[n] and token == made[n][-1] and not body[token]):
                 made[n].append(token)
-            if not body[token] or len(made[n]) >= lengths[n]:
-                going.remove(n)
-    return [np.array(m, dtype=np.int32) for m in made]
+                if len(made[n]) < lengths[n]:
+                    continue
+            going.remove(n)
+    return [np.array([t for t in m if body[t]], dtype=np.int32) for m in made]
 
 
-def ends(vocab: Vocab) -> Bool[np.ndarray, " v"]:
-    """Ids by which an answer says that it is complete: end of sequence, end of document, any sentinel."""
-    made = np.zeros(vocab.size, dtype=bool)
-    made[[id for id in (vocab.eos, vocab.eod, vocab.sep, *vocab.sentinels) if id is not None]] = True
-    return made
+def _told(phrasing: Phrasing, gaps: Sequence[tuple[Ids, Ids | None]], going: Sequence[int]) -> bool:
+    """Whether the gaps' lengths are told, so that nothing but their tokens can be said."""
+    return not phrasing.one_mark_a_run and any(right is not None and len(right) for right in (gaps[n][1] for n in going))
+
+
+def _asked(
+    phrasing: Phrasing, gaps: Sequence[tuple[Ids, Ids | None]], made: Sequence[Sequence[int]], sizes: Sequence[int],
+    also: Sequence[Sequence[Run]],
+) -> Samples:  # fmt: skip
+    """Samples that ask for the token behind what was made; fillers stand where nothing is known, and nothing asked sees them."""
+    filler = int(phrasing.vocab.body[0])
+    grown = [np.array([*m, *[filler] * (size - len(m))], dtype=np.int32) for m, size in zip(made, sizes, strict=True)]
+    if gaps[0][1] is None:
+        return phrasing.rewrite([left for left, _ in gaps], grown, [(len(m), len(m) + 1) for m in made], spelled=True)
+    texts, hidden, asked = [], [], []
+    for (left, right), text, m, runs in zip(gaps, grown, made, also, strict=True):
+        assert right is not None
+        at, end = len(left) + len(m), len(left) + len(text)
+        texts.append(np.concatenate([left, text, right]))
+        asked.append((at, at + 1))
+        hidden.append([(len(left) if phrasing.chain else at, end), *moved(runs, end)])
+    return phrasing.ask(texts, hidden, asked, spelled=True)
 
 
 def moved(runs: Sequence[Run], by: int) -> list[Run]:
@@ -164,30 +162,53 @@ def _rounds(
     scorer: Scorer, phrasing: Phrasing, gaps: Sequence[tuple[Ids, Ids]], lengths: Sequence[int], how: Decoding,
     also: Sequence[Sequence[Run]],
 ) -> list[Ids]:  # fmt: skip
-    """Mask-Predict: guess all hidden tokens, hide the floor(N (1 - t / T)) least certain again, guess those anew."""
+    """Mask-Predict: guess all hidden tokens, hide the floor(N (1 - t / T)) least certain again, guess those anew. Where an
+    objective has blocks, block after block."""
     made = [np.full(n, phrasing.vocab.body[0], dtype=np.int32) for n in lengths]
-    sure = [np.zeros(n, dtype=np.float32) for n in lengths]
+    stages = [_stages(phrasing, len(left), n) for (left, _), n in zip(gaps, lengths, strict=True)]
+    for k in range(max(map(len, stages), default=0)):
+        runs = [s[k] if k < len(s) else (n, n) for s, n in zip(stages, lengths, strict=True)]
+        _stage(scorer, phrasing, gaps, made, runs, how, also)
+    return made
+
+
+def _stages(phrasing: Phrasing, first: int, length: int) -> list[Run]:
+    """The runs of an answer that are guessed together; it begins at token `first` of the text."""
+    if phrasing.block is None:
+        return [(0, length)]
+    cuts = [0, *range(phrasing.block - first % phrasing.block, length, phrasing.block), length]
+    return list(pairwise(cuts))
+
+
+def _stage(
+    scorer: Scorer, phrasing: Phrasing, gaps: Sequence[tuple[Ids, Ids]], made: Sequence[Ids], runs: Sequence[Run], how: Decoding,
+    also: Sequence[Sequence[Run]],
+) -> None:  # fmt: skip
+    """Guess one run of each answer, in place."""
+    sure = [np.zeros(b - a, dtype=np.float32) for a, b in runs]
     allowed = np.zeros(phrasing.vocab.size, dtype=bool)
     allowed[phrasing.vocab.body] = True
     for t in range(ROUNDS):
         hidden: list[list[Run]] = []
-        for (left, _), s in zip(gaps, sure, strict=True):
+        for (left, _), (a, _), s in zip(gaps, runs, sure, strict=True):
             count = len(s) if t == 0 else max(1, len(s) * (ROUNDS - t) // ROUNDS) if len(s) else 0
-            again = np.sort(np.argsort(s, kind="stable")[:count])
-            hidden.append([(len(left) + int(i), len(left) + int(i) + 1) for i in again])
-        texts = [np.concatenate([left, m, right]) for (left, right), m in zip(gaps, made, strict=True)]
-        asked = [(len(left), len(left) + len(m)) for (left, _), m in zip(gaps, made, strict=True)]
-        shown = [h + [(i, i + 1) for a, b in moved(runs, end) for i in range(a, b)]
-                 for h, runs, (_, end) in zip(hidden, also, asked, strict=True)]  # fmt: skip
-        logits = scorer.logits(phrasing.ask(texts, shown, asked)) if any(lengths) else np.zeros((0, 1), dtype=np.float32)
-        at = 0
-        for n, runs in enumerate(hidden):
-            for a, _ in runs:
-                i = a - len(gaps[n][0])
+            again = np.sort(np.argsort(s, kind="stable")[:count]) + a + len(left)
+            hidden.append([(int(i), int(i) + 1) for i in again])
+        if not any(hidden):
+            return
+        # a block's own end is the end of what is read: nothing of a later block is known
+        ends = [b if phrasing.block else len(m) for (_, b), m in zip(runs, made, strict=True)]
+        texts = [np.concatenate([left, m[:end], right]) for (left, right), m, end in zip(gaps, made, ends, strict=True)]
+        asked = [(len(left), len(left) + end) for (left, _), end in zip(gaps, ends, strict=True)]
+        shown = [h + [(i, i + 1) for a, b in moved(more, end) for i in range(a, b)]
+                 for h, more, (_, end) in zip(hidden, also, asked, strict=True)]  # fmt: skip
+        logits, at = scorer.logits(phrasing.ask(texts, shown, asked, spelled=True)), 0
+        for n, unit in enumerate(hidden):
+            for place, _ in unit:
+                i = place - len(gaps[n][0])
                 token = int(choose(logits[at : at + 1], allowed, how, np.array([n]), i + t * len(made[n]))[0])
-                made[n][i], sure[n][i] = token, softmax(logits[at], allowed)[token]
+                made[n][i], sure[n][i - runs[n][0]] = token, softmax(logits[at], allowed)[token]
                 at += 1
-    return made
 
 
 def softmax(logits: Float32[np.ndarray, " v"], allowed: Bool[np.ndarray, " v"]) -> Float32[np.ndarray, " v"]:

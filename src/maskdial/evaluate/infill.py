@@ -3,10 +3,10 @@
 Spans come in groups of ten, and the candidates for each gap are the group's ten spans, so every span is right once and wrong
 nine times: no candidate is favoured by being frequent. Each objective ranks them by its own likelihood:
 
-    continues (gpt, prefix-lm)  the candidate and all that follows it, given what stands before
-    one mark a run (t5, bart)   the answer, given the text with the gap; and that the answer then goes on as it should
-    in place (bert)             pseudo-likelihood (Salazar et al. 2020) of the span and three tokens on each side, every third
-                                of them hidden at a time: about as many as in training, and the span must suit its neighbours
+    continues (gpt, prefix-lm)      the candidate and all that follows it, given what stands before
+    is shown the gap (t5, bart, …)  the answer, given the text with the gap; and that the answer then goes on as it should
+    each by itself (bert, …)        pseudo-likelihood (Salazar et al. 2020) of the span and three tokens on each side, every third
+                                    of them hidden at a time: about as many as in training, and the span must suit its neighbours
 
 A phrase that is common everywhere scores high in every gap. So each score is set against what the same candidate scores in
 gaps where it does not belong (pointwise mutual information, as Holtzman et al. 2021 §3), cells of wrong pairs only.
@@ -19,9 +19,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int32
 
+from maskdial.evaluate.abilities import NOTHING_HIDDEN, left_only, unusual
+from maskdial.evaluate.facts import Run
 from maskdial.evaluate.items import Items, Passage
-from maskdial.evaluate.likelihood import NOTHING_HIDDEN, Found, record
-from maskdial.evaluate.phrasing import Phrasing, Run
+from maskdial.evaluate.likelihood import Found, record
+from maskdial.evaluate.phrasing import Phrasing
 from maskdial.evaluate.scoring import Scorer, rows_of_scored
 from maskdial.evaluate.statistics import Outcome, not_applicable
 from maskdial.sample import SILENT
@@ -82,7 +84,7 @@ def score(scorer: Scorer, phrasing: Phrasing, groups: Sequence[Sequence[Passage]
     pairs = [(p, c) for group in groups for p in group for c in group]
     texts = [with_span(p, c) for p, c in pairs]
     spans = [gap(p) for p, _ in pairs]
-    if phrasing.in_place:
+    if not phrasing.chain:
         asked = [(max(0, a - AROUND), min(b + AROUND, len(t))) for (a, b), t in zip(spans, texts, strict=True)]
         return pseudo_likelihood(scorer, phrasing, texts, asked, STRIDE).reshape(-1, CANDIDATES)
     if phrasing.shows:
@@ -134,8 +136,10 @@ def credit(scores: Table) -> Float64[np.ndarray, " n"]:
 
 
 def _note(phrasing: Phrasing) -> str:
-    if phrasing.in_place:
-        return "pseudo-likelihood of the span and three tokens on each side, every third hidden at a time"
+    if not phrasing.chain:
+        how = "pseudo-likelihood of the span and three tokens on each side, every third hidden at a time"
+        return how if phrasing.shows else f"{how}; {left_only(phrasing)}"
     if not phrasing.shows:
         return "scores the candidate and all that follows it, given the left side"
-    return "scores the answer" + (" and the sentinel after it" if phrasing.spans else " up to the token after the gap")
+    more = " and the sentinel after it" if phrasing.mark == "one sentinel" else " up to the token after the gap" if phrasing.rewrites else ""
+    return f"{unusual(phrasing, SPAN)}scores the answer{more}"

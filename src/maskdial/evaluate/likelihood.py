@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from maskdial.evaluate.abilities import NOTHING_HIDDEN, can_continue, context_note
+from maskdial.evaluate.bound import NOTE, bound
+from maskdial.evaluate.facts import Run
 from maskdial.evaluate.items import Items, Passage
-from maskdial.evaluate.phrasing import Phrasing, Run
+from maskdial.evaluate.phrasing import Phrasing
 from maskdial.evaluate.scoring import Scorer, rows_of_scored
 from maskdial.evaluate.statistics import Outcome, not_applicable
 
@@ -26,48 +29,27 @@ COPIES = 120
 #: A model that reads masks in place is asked every fourth token at a time.
 STRIDE = 4
 
-NO_CHAIN = (
-    "it predicts hidden tokens independently of one another, so the probabilities of a text's tokens do not multiply to a "
-    "probability of the text"
-)
-NOTHING_HIDDEN = "its training text never hides anything, so it cannot be asked for what is missing"
-
-
-def context_note(phrasing: Phrasing) -> str:
-    """How this objective was handed a context to continue; empty where that is simply its training form."""
-    if phrasing.spans:
-        return "out of distribution: the context is the source and one sentinel stands for all that follows"
-    if phrasing.rewrites:
-        return "the source is the context and one [MASK]; only the continuation's positions of the answer count"
-    return ""
-
-
-def can_continue(phrasing: Phrasing) -> str | None:
-    """Why it has no likelihood of a continuation, or None when it has one."""
-    if not phrasing.chain:
-        return NO_CHAIN
-    return NOTHING_HIDDEN if phrasing.rewrites and not phrasing.shows else None
-
-
 def bits_per_byte(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:
     """Bits per UTF-8 byte of the same continuations given the same contexts (64 and 64 tokens, or what the text allows).
 
-    Baseline: the unigram of the train tokens on the same continuations.
+    Baseline: the unigram of the train tokens on the same continuations. For objectives that hide tokens at a noise level and weigh
+    them by it, an upper bound.
     """
-    if why := can_continue(phrasing):
+    bounded = phrasing.bounds and not phrasing.chain
+    if not bounded and (why := can_continue(phrasing)):
         return not_applicable(why)
     passages = items.passages(CONTEXT + CONTINUATION, CONTINUATIONS, CONTEXT)
     if not passages:
         return not_applicable("held-out text has no run of 16 tokens")
     cuts = [len(p) // 2 for p in passages]
     asked: list[Run] = [(cut, len(p)) for cut, p in zip(cuts, passages, strict=True)]
-    samples = phrasing.ask([p.ids for p in passages], [[run] for run in asked], asked)
-    nats, _ = scorer.log_likelihood(samples)
+    texts = [p.ids for p in passages]
+    nats = -bound(scorer, phrasing, texts, asked) if bounded else scorer.log_likelihood(phrasing.ask(texts, [[a] for a in asked], asked))[0]
+    note = NOTE if bounded else context_note(phrasing, cuts[0])
     size = [items.bytes(p.ids, cut) for p, cut in zip(passages, cuts, strict=True)]
     unigram = [-items.unigram[p.ids[cut:]].sum() / log(2) for p, cut in zip(passages, cuts, strict=True)]
     records = [record(items, p, bits=float(-n / log(2)), bytes=b) for p, n, b in zip(passages, nats, size, strict=True)]
-    return Outcome.of([p.group for p in passages], -nats / log(2), size, unigram, better="lower", note=context_note(phrasing),
-                      records=records)  # fmt: skip
+    return Outcome.of([p.group for p in passages], -nats / log(2), size, unigram, better="lower", note=note, records=records)
 
 
 def bits_per_byte_documents(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:
@@ -76,7 +58,7 @@ def bits_per_byte_documents(scorer: Scorer, phrasing: Phrasing, items: Items) ->
     Windows of 128 tokens overlap by half, so that every token but a document's first 64 has at least 64 before it. The
     end-of-document token stands in front, as between documents in training, so that the first token is asked too.
     """
-    if not (phrasing.follows and not phrasing.split):
+    if not phrasing.reads_on:
         return not_applicable("it has no probability of a text from its first token on")
     end = items.vocab.eod
     texts: list[Any] = []
@@ -131,9 +113,9 @@ def copying(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:
     other = [passages[_unrelated(passages, i)] for i in range(len(passages))]
     first = _passage_loss(scorer, phrasing, other, passages)
     second = _passage_loss(scorer, phrasing, passages, passages)
-    note = context_note(phrasing)
-    if phrasing.in_place:
-        note = "every fourth token of the second copy hidden at a time; both sides are read"
+    note = context_note(phrasing, COPIED)
+    if not phrasing.chain:
+        note = "every fourth token of the second copy hidden at a time" + ("; both sides are read" if phrasing.shows else "")
     length = [float(len(p)) for p in passages]
     records = [record(items, p, first=float(a), second=float(b)) for p, a, b in zip(passages, first, second, strict=True)]
     return Outcome.of([p.group for p in passages], second - first, length, 0.0, better="lower", note=note, records=records)
@@ -149,7 +131,7 @@ def _unrelated(passages: list[Passage], i: int) -> int:
 def _passage_loss(scorer: Scorer, phrasing: Phrasing, before: list[Passage], passages: list[Passage]) -> Any:
     """Summed loss (nats) of each passage behind another one."""
     texts = [np.concatenate([b.ids, p.ids]) for b, p in zip(before, passages, strict=True)]
-    if not phrasing.in_place:
+    if phrasing.chain:
         asked: list[Run] = [(len(b), len(t)) for b, t in zip(before, texts, strict=True)]
         return -scorer.log_likelihood(phrasing.ask(texts, [[run] for run in asked], asked))[0]
     total = np.zeros(len(texts))

@@ -51,8 +51,6 @@ class Phrasing:
         self.decode, self.language = decode, next(iter(vocab.languages.values()), None) if language is None else language
         #: of a mixture, which member this is
         self.member = member
-        #: the answer is the whole clean text, what the source shows of it too
-        self.rewrites = objective.target.answers and objective.sees_own == "copied"
         #: some tokens are asked although they were read as they are or as others, so that reading a token is no proof of it
         self.doubts = any(getattr(s, "mask", 1.0) < 1.0 for s in objective.steps if "hidden" in s.decisions)
         #: the loss is weighed so that its sum over a text bounds -log p(text) from above (masked diffusion)
@@ -64,15 +62,21 @@ class Phrasing:
         found = facts(self._small)
         self.shows, self.left, self.chain = found.shows, found.left, found.chain
         self.one_mark_a_run, self.several, self.reads_on, self.mark = found.one_mark_a_run, found.several, found.reads_on, found.mark
+        #: the answer is the whole clean text, what the source shows of it too
+        self.rewrites = found.rewrites
         #: the answer holds the hidden runs only
         self.spans = self.shows and self.chain and not self.rewrites
+        #: text is made token by token from the left
+        self.by_token = self.chain or (not self.shows and self.block is None)
 
     def _small(self, length: int, runs: Sequence[Run]) -> Sample:
         return self._built(self.table([np.resize(self.vocab.body, length)], spelled=True), [runs])[0]
 
     @cached_property
     def usual(self) -> Run | None:
-        """The shortest and the longest run that it asks in training, in texts of 128 tokens."""
+        """The shortest and the longest run that an answer of hidden runs holds in training, in texts of 128 tokens."""
+        if not self.spans or self.reads_on:
+            return None
         tokens = [np.resize(self.vocab.body, LENGTH)] * LOOKED_AT
         flags = [(np.arange(LENGTH) % SENTENCE == 0).astype(np.uint8)] * LOOKED_AT
         language = None if self.language is None else [np.full(LENGTH, self.language)] * LOOKED_AT
@@ -96,10 +100,10 @@ class Phrasing:
     def table(self, texts: Sequence[Text], spelled: bool = False) -> Rows:
         """The texts as rows, with the columns that the objective needs."""
         tokens = [np.asarray(t, dtype=np.int32) for t in texts]
-        needs, language = self.objective.needs, self.language if self.separates else None
+        needs, id = self.objective.needs, self.language if self.separates else None
         word = [np.ones(len(t), dtype=np.uint8) for t in tokens] if "word" in needs else None
         sentence = [self._sentences(t, spelled) for t in tokens] if "sentence" in needs else None
-        return rows(tokens, word=word, sentence=sentence, language=None if language is None else [np.full(len(t), language) for t in tokens])
+        return rows(tokens, word=word, sentence=sentence, language=None if id is None else [np.full(len(t), id) for t in tokens])
 
     def _sentences(self, ids: Ids, spelled: bool) -> UInt8[np.ndarray, " n"]:
         """Where sentences start, for objectives that read it; one sentence for all others."""

@@ -1,7 +1,7 @@
 """Damaged text: which of ten versions is the clean one?
 
 Nine versions damage the same stretch in the middle of a passage: words swapped, dropped, replaced, or phrases exchanged. The
-clean one and the nine differ nowhere else. Objectives that read a gap (t5, bart) read the passage with the stretch hidden,
+clean one and the nine differ nowhere else. Objectives that are shown a gap (t5, bart, glm, …) read the passage with the stretch hidden,
 which is damage of their own kind, and rate what they would write there; the others rate the text itself.
 
 Versions differ in length and in how common their words are, so a bare likelihood would reward dropping a rare word, and a mean
@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from maskdial.evaluate.abilities import NOTHING_HIDDEN, left_only, unusual
+from maskdial.evaluate.facts import Run
 from maskdial.evaluate.infill import TIE, pseudo_likelihood
 from maskdial.evaluate.items import Items, Passage, uniform
-from maskdial.evaluate.likelihood import NOTHING_HIDDEN, Found, record
-from maskdial.evaluate.phrasing import Phrasing, Run
+from maskdial.evaluate.likelihood import Found, record
+from maskdial.evaluate.phrasing import Phrasing
 from maskdial.evaluate.scoring import Scorer, rows_of_scored
 from maskdial.evaluate.statistics import Outcome, not_applicable
 from maskdial.sample import SILENT, Samples
@@ -138,7 +140,7 @@ def score(scorer: Scorer, phrasing: Phrasing, items: Items, cases: Sequence[Vers
     """Nats gained over the unigram on the scored tokens, one row a case, one column a version."""
     texts = [c.text(k) for c in cases for k in range(VERSIONS)]
     runs = [c.run(k) for c in cases for k in range(VERSIONS)]
-    if phrasing.in_place:
+    if not phrasing.chain:
         asked = [(max(0, a - AFTER), min(b + AFTER, len(t))) for (a, b), t in zip(runs, texts, strict=True)]
         return pseudo_likelihood(scorer, phrasing, texts, asked, STRIDE, items.unigram).reshape(-1, VERSIONS)
     if phrasing.spans:
@@ -156,10 +158,10 @@ def gain(scorer: Scorer, items: Items, samples: Samples) -> Float64[np.ndarray, 
 
 
 def _note(phrasing: Phrasing) -> str:
-    if phrasing.in_place:
-        return "pseudo-likelihood of the stretch and four tokens on each side over the unigram's, every fourth hidden at a time"
-    if phrasing.spans:
-        return "reads the text with the stretch hidden by a sentinel; likelihood of the answer over the unigram's"
-    if phrasing.shows:
-        return "reads the text with the stretch hidden by one [MASK]; likelihood of it and four tokens after it over the unigram's"
-    return "likelihood of the stretch and all that follows it over the unigram's"
+    if not phrasing.chain:
+        how = "pseudo-likelihood of the stretch and four tokens on each side over the unigram's, every fourth hidden at a time"
+        return how if phrasing.shows else f"{how}; {left_only(phrasing)}"
+    if not phrasing.shows:
+        return "likelihood of the stretch and all that follows it over the unigram's"
+    by, what = ("" if phrasing.mark == "nothing" else f" by {phrasing.mark}"), "it and four tokens after it" if phrasing.rewrites else "the answer"
+    return f"{unusual(phrasing, STRETCH)}reads the text with the stretch hidden{by}; likelihood of {what} over the unigram's"

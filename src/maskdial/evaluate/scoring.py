@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64, Int32, Int64
 from torch import Tensor
 
 from maskdial.batch import Batch
-from maskdial.evaluate.phrasing import take
+from maskdial.evaluate.asked import take
 from maskdial.sample import SILENT, Layout, Samples
 
 #: Positions a batch, padding included: small enough to stay in cache on a CPU, large enough to fill its threads.
@@ -111,9 +111,12 @@ class Scorer:
         return np.asarray(np.concatenate([v for _, v in made])[order], dtype=np.float32)
 
     def mean_features(self, samples: Samples) -> Float32[np.ndarray, "r d"]:
-        """The mean last-layer feature of each sample's body tokens (those that come from its text, in the source)."""
+        """The mean last-layer feature of each sample's body tokens (those that come from its text, in the source, where others see
+        them)."""
         length = np.repeat(samples.body, np.diff(samples.offsets))
         flags = (samples.origin >= 0) & (samples.origin < length) & (samples.stream == 0)
+        if samples.private is not None:
+            flags &= ~samples.private
         made: dict[int, Any] = {}
         with self.quiet():
             for which, batch in self.batches(samples):

@@ -42,7 +42,7 @@ class Windows:
         register(self.objective)
         self.length, self.seed, self.epochs, self.part, self.packing, self.layout = length, seed, epochs, part, packing, layout
         #: the row plan of an objective that asks about pairs
-        self._plan = {} if (pairs := getattr(self.objective, "pairs", None)) is None else {"pairs": pairs}
+        self._plan = self.objective.plan
         #: body tokens of a window, so that its sample fills `length`
         self.raw = self.objective.room(length, layout, corpus.vocab).raw
         self._reader = Reader(self.objective, Guest(corpus.vocab), seed)

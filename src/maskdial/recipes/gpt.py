@@ -11,9 +11,8 @@ Documents joined in a row are framed by nothing but the end-of-document token be
 isolated document is opened by a begin token when the vocabulary has one, so that its first token is asked too.
 
 By default a row is read to its end, where nothing is left to say: of T tokens T - 1 are asked. `compat="megatron"` gives a row one
-token more than it reads, so that all T positions are asked. Cut with that token in common, as Megatron-LM cuts them, windows ask
-every token of a stream but its first once; the windows of a prepared corpus lie side by side, so that one token in T + 1 is read but
-not asked. Three switches, all off in the classic set-up, act on joined rows. With the documents `a b` and `c`, each ended by 0:
+token more than it reads, which is the first that the next window reads: all T positions are asked, and every token of the stream
+but its first once an epoch. Three switches, all off in the classic set-up, act on joined rows. With the documents `a b` and `c`, each ended by 0:
 
     stream     a b 0 c 0
     shared     a b 0 c       what is read
@@ -87,7 +86,7 @@ def gpt(
     return Objective(
         name="gpt", steps=(Keep() if plain else Ask(flags, shared),), visibility="causal",
         target=Following() if plain else FollowingAsked(), layout="decoder", head="open",
-        shape=lambda length: (read(length), 0),
+        shape=lambda length: (read(length), 0), overlap=int(shared),
         columns=columns if reset_position or reset_attention else None,
         scored_share=lambda length: (length - 1) / read(length),
     )  # fmt: skip

@@ -26,8 +26,7 @@ class Feed:
     def __init__(self, objective: Objective, corpus: Any, raw: int, *, seed: int, packing: str, part: str = "train") -> None:
         self.objective, self.corpus, self.raw = objective, corpus, raw
         self.seed, self.packing, self.part = seed, packing, part
-        pairs = getattr(objective, "pairs", None)
-        self._plan = {} if pairs is None else {"pairs": pairs}
+        self._plan = objective.plan
 
     def batches(self, first: int, count: int, parts: int = 1) -> list[Batch]:
         """The samples in at least `parts` batches (accumulation), cut where the epoch changes."""
