@@ -125,7 +125,7 @@ def unfold(samples: Samples) -> Samples:
     Samples that ask nothing of their source are not folded (GLM) and stay as they are.
     """
     stream = samples.stream
-    if len(stream) and not (stream == 1).any():
+    if len(stream) and (samples.layout == "encoder" or not (stream == 1).any()):
         raise ValueError(f"{samples.objective or 'these samples'} has one stream only: use layout={samples.layout!r}")
     if not any((target[stream == 0] != SILENT).any() for target in samples.targets.values()):
         return samples

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maskdial import rng
 from maskdial.corruption.pool import pool_ids
@@ -273,12 +272,15 @@ def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
         return np.full(len(units), vocab.modes[name], dtype=np.int32)
     if role != "language":
         return np.full(len(units), vocab.need(role, recipe), dtype=np.int32)
-    if rows.language is not None and len(rows.language):
-        return np.asarray(rows.language[np.minimum(units.offsets[:-1], len(rows.language) - 1)], dtype=np.int32)
-    if len(set(vocab.languages.values())) != 1:
+    known = tuple(vocab.languages.values())
+    if rows.language is None and len(set(known)) != 1:
         raise ValueError(f"{recipe} needs the rows' `language` column (an id a token), or a vocabulary with exactly one language: "
                          "Vocab(…, languages={'en': id})")  # fmt: skip
-    return np.full(len(units), next(iter(vocab.languages.values())), dtype=np.int32)
+    made = np.full(len(units), known[0] if known else 0, dtype=np.int32)
+    if rows.language is not None:
+        some = units.lengths > 0
+        made[some] = rows.language[units.offsets[:-1][some]]
+    return made
 
 
 def run(step: Step, text: Text, d: Decisions, ink: Ink) -> Text:

@@ -34,10 +34,9 @@ def ask(
 
     from maskdial.cli import answer
     from maskdial.cli.settings import positions
-    from maskdial.evaluate.asking import abilities
+    from maskdial.evaluate.asking import abilities, forms_of
     from maskdial.evaluate.asking import ask as put
     from maskdial.evaluate.generate import Decoding
-    from maskdial.evaluate.phrasing import Phrasing
     from maskdial.train import load
 
     if prompt == "-":
@@ -45,7 +44,7 @@ def ask(
     loaded = load(run)
     how = Decoding(most=tokens, temperature=temperature, top=40, seed=seed)
     said = put(loaded, prompt, positions(hide), task, how)
-    able = abilities(Phrasing(loaded.objective, loaded.vocab))
+    able = abilities(forms_of(loaded))
     if json_:
         data = {"objective": loaded.objective.name, "prompt": prompt, "seed": seed, **said.to_json()}
         answer("ask/1", data | {"cannot": {t: why for t, why in able.items() if why}})

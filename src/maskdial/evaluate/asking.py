@@ -11,11 +11,13 @@ import numpy as np
 
 from maskdial.data.tokenizer import Tokenizer
 from maskdial.errors import UserError
-from maskdial.evaluate.generate import IN_PLACE_NOTE, SHORT_NOTE, Decoding, Ids, cannot, continue_, fill, rewrite
-from maskdial.evaluate.phrasing import Phrasing, Run
+from maskdial.evaluate.abilities import TASKS, cannot, remark
+from maskdial.evaluate.facts import Run
+from maskdial.evaluate.forms import Forms, asked_as, joined
+from maskdial.evaluate.generate import Decoding, Ids, continue_, fill, rewrite
+from maskdial.evaluate.phrasing import Phrasing
 from maskdial.evaluate.scoring import Scorer
 
-TASKS = ("continue", "fill", "repair")
 #: How a gap is written in a prompt.
 GAP = re.compile(r"_{3,}|\[MASK\]")
 #: Tokens a gap of unknown length may take.
@@ -41,15 +43,16 @@ def ask(run: Any, prompt: str, hide: Sequence[int] | None = None, task: str | No
     Raises `UserError` for a task that the objective cannot do (with the reason) and for numbers outside the prompt.
     """
     how = how or Decoding(most=48, temperature=0.8, top=40)
-    phrasing = Phrasing(run.objective, run.vocab)
-    scorer = Scorer(run.model, phrasing.layout, run.vocab.body)
     tokenizer = _tokenizer(run)
+    forms = forms_of(run, tokenizer)
+    scorer = Scorer(run.model, forms.layout, run.vocab.body)
     ids, gaps = read(tokenizer, prompt, hide or ())
-    chosen = task or default(phrasing, bool(gaps))
+    chosen = task or default(forms, bool(gaps))
     if chosen not in TASKS:
         raise UserError(f"there is no task {chosen!r}", hint=f"one of {', '.join(TASKS)}", code="ask.task")
+    phrasing = forms.fit(chosen)
     if why := cannot(phrasing, chosen):
-        raise UserError(f"{phrasing.objective.name} cannot {chosen}: {why}", hint=_instead(phrasing, chosen), code="ask.cannot")
+        raise UserError(f"{forms.name} cannot {chosen}: {why}", hint=_instead(forms), code="ask.cannot")
     if not len(ids) and chosen != "fill":
         raise UserError("the prompt is empty", code="ask.prompt")
     if chosen == "fill":
@@ -57,12 +60,11 @@ def ask(run: Any, prompt: str, hide: Sequence[int] | None = None, task: str | No
             raise UserError("nothing is hidden in the prompt", code="ask.prompt",
                             hint="hide tokens by number (--hide 2,3) or write a gap: 'The ____ sat'")  # fmt: skip
         return _fill(scorer, phrasing, tokenizer, ids, gaps, how)
+    note = joined(remark(phrasing, chosen), asked_as(phrasing))
     if chosen == "continue":
-        said = continue_(scorer, phrasing, [ids], how)[0]
-        note = IN_PLACE_NOTE if phrasing.in_place else SHORT_NOTE if phrasing.spans else ""
-        return Answer("continue", tokenizer.decode(said.tolist()), note=note)
+        return Answer(chosen, tokenizer.decode(continue_(scorer, phrasing, [ids], how)[0].tolist()), note=note)
     said = rewrite(scorer, phrasing, [ids], Decoding(most=len(ids) + 8))[0]
-    return Answer("repair", tokenizer.decode(said.tolist()))
+    return Answer(chosen, tokenizer.decode(said.tolist()), note=note)
 
 
 def _tokenizer(run: Any) -> Tokenizer:
@@ -70,22 +72,27 @@ def _tokenizer(run: Any) -> Tokenizer:
     return run.tokenizer if isinstance(run.tokenizer, Tokenizer) else Tokenizer(run.tokenizer, "run")
 
 
-def default(phrasing: Phrasing, gaps: bool) -> str:
+def forms_of(run: Any, tokenizer: Tokenizer | None = None) -> Forms:
+    """The forms in which a loaded run is asked."""
+    return Forms(run.objective, run.vocab, decode=(tokenizer or _tokenizer(run)).decode)
+
+
+def default(forms: Forms, gaps: bool) -> str:
     """What a prompt asks for when the task is not named: a gap wants filling; else whatever the objective is made for."""
     if gaps:
         return "fill"
-    if phrasing.rewrites:
+    if all(phrasing.rewrites for phrasing in forms.all):
         return "repair"
-    return "fill" if phrasing.in_place else "continue"
+    return "continue" if forms.fit("continue").by_token or not forms.fit("fill").shows else "fill"
 
 
-def abilities(phrasing: Phrasing) -> dict[str, str | None]:
+def abilities(forms: Forms) -> dict[str, str | None]:
     """By task: None where the objective can, else why it cannot."""
-    return {task: cannot(phrasing, task) for task in TASKS}
+    return {task: cannot(forms.fit(task), task) for task in TASKS}
 
 
-def _instead(phrasing: Phrasing, task: str) -> str:
-    able = [t for t, why in abilities(phrasing).items() if why is None]
+def _instead(forms: Forms) -> str:
+    able = [task for task, why in abilities(forms).items() if why is None]
     return f"it can {' and '.join(able)}" if able else ""
 
 
@@ -121,12 +128,12 @@ def _fill(
     for n, ((_, end), length) in enumerate(gaps):
         # a later gap without tokens of its own is shown as one hidden token
         right, later = _right(phrasing, ids, end, gaps[n + 1 :])
-        room = (length or 1) if phrasing.in_place else 2 * length if length else GAP_TOKENS
+        room = (2 * length if length else GAP_TOKENS) if phrasing.one_mark_a_run else length or 1
         made = fill(scorer, phrasing, [(left, right)], [room], greedy, later=[later])[0]
         said.append(tokenizer.decode(made.tolist()).strip())
         following = ids[end : gaps[n + 1][0][0]] if n + 1 < len(gaps) else ids[end:]
         left = np.concatenate([left, made, following])
-    return Answer("fill", tokenizer.decode(left.tolist()), tuple(said))
+    return Answer("fill", tokenizer.decode(left.tolist()), tuple(said), joined(remark(phrasing, "fill"), asked_as(phrasing)))
 
 
 def _right(phrasing: Phrasing, ids: Ids, end: int, later: list[tuple[Run, int | None]]) -> tuple[Ids, list[Run]]:

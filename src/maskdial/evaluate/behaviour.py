@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from maskdial.evaluate.generate import IN_PLACE_NOTE, SHORT_NOTE, Decoding, cannot, continue_, fill, rewrite
+from maskdial.evaluate.abilities import TASKS, cannot, left_only, remark
+from maskdial.evaluate.forms import Forms, asked_as, joined, noted
+from maskdial.evaluate.generate import Decoding, continue_, fill, rewrite
 from maskdial.evaluate.infill import gap
 from maskdial.evaluate.items import Items, Passage, shuffled
 from maskdial.evaluate.phrasing import Phrasing
@@ -18,8 +20,6 @@ from maskdial.evaluate.scoring import Scorer
 from maskdial.evaluate.statistics import Outcome, not_applicable
 
 Ids = Int32[np.ndarray, " n"]
-
-
 
 PROMPTS = 8
 LENGTH = 64
@@ -79,11 +79,11 @@ def damaged(ids: Ids, other: Ids, items: Items, n: int) -> Ids:
     return np.concatenate(parts).astype(np.int32)
 
 
-def answers(scorer: Scorer, phrasing: Phrasing, items: Items, asked: Sequence[Prompt], seed: int = 0) -> dict[str, dict[str, Any]]:
+def answers(scorer: Scorer, forms: Forms, items: Items, asked: Sequence[Prompt], seed: int = 0) -> dict[str, dict[str, Any]]:
     """What one model says to each prompt by id: `{"text", "note"?}` or `{"not_applicable"}`."""
     made: dict[str, dict[str, Any]] = {}
-    for task in ("continue", "fill", "repair"):
-        mine = [p for p in asked if p.task == task]
+    for task in TASKS:
+        mine, phrasing = [p for p in asked if p.task == task], forms.fit(task)
         if why := cannot(phrasing, task):
             made |= {p.id: not_applicable(why) for p in mine}
             continue
@@ -93,15 +93,9 @@ def answers(scorer: Scorer, phrasing: Phrasing, items: Items, asked: Sequence[Pr
             said = fill(scorer, phrasing, [(p.left, p.right) for p in mine], [_room(phrasing, p) for p in mine], Decoding())
         else:
             said = rewrite(scorer, phrasing, [p.left for p in mine], Decoding(most=REPAIR_LENGTH + 8))
-        made |= {p.id: {"text": items.text(s)} | _remark(phrasing, task) for p, s in zip(mine, said, strict=True)}
+        note = joined(remark(phrasing, task), asked_as(phrasing))
+        made |= {p.id: {"text": items.text(s)} | ({"note": note} if note else {}) for p, s in zip(mine, said, strict=True)}
     return made
-
-
-def _remark(phrasing: Phrasing, task: str) -> dict[str, str]:
-    """What a reader of the answer should know."""
-    if phrasing.in_place and task != "repair":
-        return {"note": IN_PLACE_NOTE}
-    return {"note": SHORT_NOTE} if phrasing.spans and task == "continue" else {}
 
 
 def _room(phrasing: Phrasing, prompt: Prompt) -> int:
@@ -112,15 +106,16 @@ def _room(phrasing: Phrasing, prompt: Prompt) -> int:
 #: What `answers` does, for the report.
 SETTINGS: dict[str, Any] = {
     "continue": f"{CONTINUE} tokens, drawn among the 40 likeliest at temperature 0.8, seed 0",
-    "fill": "greedy; models with one [MASK] a token are told how many tokens are missing",
+    "fill": "greedy; models that read a [MASK] or a place for each missing token are told how many are missing",
     "repair": "greedy",
     "prompts": "one passage of each of eight held-out documents, picked by a fixed rule before training",
 }
 
 
-def error_rates(scorer: Scorer, phrasing: Phrasing, items: Items) -> dict[str, Outcome | dict[str, Any]]:
+def error_rates(scorer: Scorer, forms: Forms, items: Items) -> dict[str, Outcome | dict[str, Any]]:
     """Greedy answers held against the truth: `infill` (share of five hidden tokens wrong) and `repair` (edits left a token)."""
-    return {"infill": infill_errors(scorer, phrasing, items), "repair": repair_errors(scorer, phrasing, items)}
+    gaps, damages = forms.fit("fill"), forms.fit("repair")
+    return {"infill": noted(infill_errors(scorer, gaps, items), gaps), "repair": noted(repair_errors(scorer, damages, items), damages)}
 
 
 def infill_errors(scorer: Scorer, phrasing: Phrasing, items: Items) -> Outcome | dict[str, Any]:
@@ -128,7 +123,7 @@ def infill_errors(scorer: Scorer, phrasing: Phrasing, items: Items) -> Outcome |
 
     The length of the gap is known to all. Models that read the left side only write on.
     """
-    if phrasing.rewrites and not phrasing.shows:
+    if not phrasing.left:
         return not_applicable(str(cannot(phrasing, "fill")))
     passages = items.passages(LENGTH, GAPS)
     if not passages:
@@ -139,7 +134,7 @@ def infill_errors(scorer: Scorer, phrasing: Phrasing, items: Items) -> Outcome |
     truth = [p.ids[a:b] for p, (a, b) in zip(passages, gaps, strict=True)]
     wrong = [float((t != s).sum()) for t, s in zip(truth, said, strict=True)]
     plain = [float((t != items.commonest).sum()) for t in truth]
-    note = "" if phrasing.shows else "reads the left side only"
+    note = "" if phrasing.shows else left_only(phrasing)
     return Outcome.of([p.group for p in passages], wrong, [float(len(t)) for t in truth], plain, better="lower", note=note)
 
 
@@ -156,7 +151,7 @@ def repair_errors(scorer: Scorer, phrasing: Phrasing, items: Items) -> Outcome |
     said = rewrite(scorer, phrasing, bad, Decoding(most=REPAIR_LENGTH + 8))
     left = [float(edits(s, c)) for s, c in zip(said, clean, strict=True)]
     before = [float(edits(b, c)) for b, c in zip(bad, clean, strict=True)]
-    note = "in place: it can only exchange tokens, not move or restore them" if phrasing.in_place else ""
+    note = "" if phrasing.rewrites else "in place: it can only exchange tokens, not move or restore them"
     return Outcome.of([p.group for p in passages], left, [float(len(c)) for c in clean], before, better="lower", note=note)
 
 

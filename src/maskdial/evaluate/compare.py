@@ -24,6 +24,7 @@ from maskdial.evaluate.items import Items
 from maskdial.evaluate.machine import Peak
 from maskdial.evaluate.results import Findings, evaluate, write
 from maskdial.evaluate.selection import DEFAULT, Entry, entries
+from maskdial.mixture import Mixture
 from maskdial.objective import Objective
 from maskdial.progress import Mode
 from maskdial.train import Interrupted, RunResult, TrainConfig, load, train
@@ -43,13 +44,15 @@ class Trained:
     entry: Entry
     seed: int
     folder: Path
-    objective: Objective | None = None
+    objective: Objective | Mixture | None = None
     result: RunResult | None = None
     findings: Findings | None = None
     curve: list[dict[str, Any]] = field(default_factory=list)
     #: bytes at most while training, None where the machine does not say
     memory: int | None = None
     precision: str = ""
+    #: rows a step, and positions a row may take
+    rows: int = 0
     length: int = 0
     failed: str = ""
 
@@ -119,7 +122,7 @@ def one(run: Trained, config: TrainConfig, corpus: Any, items: Items, progress: 
         loaded = load(run.folder)
         run.precision = str(loaded.config["precision"])
         run.memory, run.curve = peak.read(run.folder), curve(loaded.events())
-        run.objective, run.length = objective, config.length
+        run.objective, run.rows, run.length = objective, config.rows, config.length
         path, key = run.folder / FINDINGS, f"{run.result.steps} steps, {digest(loaded.config)}"
         run.findings = Findings.load(path, key)
         if run.findings is None:

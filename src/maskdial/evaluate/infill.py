@@ -141,5 +141,5 @@ def _note(phrasing: Phrasing) -> str:
         return how if phrasing.shows else f"{how}; {left_only(phrasing)}"
     if not phrasing.shows:
         return "scores the candidate and all that follows it, given the left side"
-    more = " and the sentinel after it" if phrasing.mark == "one sentinel" else " up to the token after the gap" if phrasing.rewrites else ""
-    return f"{unusual(phrasing, SPAN)}scores the answer{more}"
+    after = " up to the token after the gap" if phrasing.rewrites else ""
+    return f"{unusual(phrasing, SPAN)}scores the answer{' and the sentinel after it' if phrasing.mark == 'one sentinel' else after}"

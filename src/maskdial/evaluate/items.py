@@ -122,6 +122,12 @@ class Items:
                 return start + more
         return start
 
+    @cached_property
+    def language(self) -> int | None:
+        """The language of most train documents, as a token id; None where documents name none."""
+        found = getattr(self.corpus.train, "languages", None)
+        return None if found is None or not len(found) else int(np.bincount(found).argmax())
+
     def text(self, ids: Sequence[int] | Ids) -> str:
         """Tokens as text."""
         return str(self.tokenizer.decode([int(i) for i in ids]))

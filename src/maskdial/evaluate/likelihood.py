@@ -29,6 +29,7 @@ COPIES = 120
 #: A model that reads masks in place is asked every fourth token at a time.
 STRIDE = 4
 
+
 def bits_per_byte(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:
     """Bits per UTF-8 byte of the same continuations given the same contexts (64 and 64 tokens, or what the text allows).
 

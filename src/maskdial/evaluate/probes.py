@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from maskdial.evaluate.cloze import cloze
+from maskdial.evaluate.forms import Forms, noted
 from maskdial.evaluate.infill import infill
 from maskdial.evaluate.items import Items
 from maskdial.evaluate.likelihood import Found, bits_per_byte, bits_per_byte_documents, copying
@@ -13,6 +14,7 @@ from maskdial.evaluate.phrasing import Phrasing
 from maskdial.evaluate.repair import repair
 from maskdial.evaluate.scoring import Scorer
 from maskdial.evaluate.topic import topic
+from maskdial.mixture import Mixture
 from maskdial.objective import Objective
 from maskdial.sample import Layout
 
@@ -22,6 +24,12 @@ Probe = Callable[[Scorer, Phrasing, Items], Found]
 PROBES: dict[str, Probe] = {
     "bits_per_byte": bits_per_byte, "bits_per_byte_documents": bits_per_byte_documents, "cloze": cloze, "infill": infill,
     "repair": repair, "topic": topic, "copying": copying,
+}  # fmt: skip
+
+#: What each wants of a mixture's member (`Forms.fit`).
+WANTED = {
+    "bits_per_byte": "continue", "bits_per_byte_documents": "whole", "cloze": "fill", "infill": "fill", "repair": "fill", "topic": "fill",
+    "copying": "continue",
 }  # fmt: skip
 
 #: What each probe asks and in which unit its value is, for reports.
@@ -36,10 +44,21 @@ ASKS: dict[str, dict[str, str]] = {
 }
 
 
+def put(name: str, scorer: Scorer, forms: Forms, items: Items) -> Found:
+    """One probe, in the form that fits it best."""
+    phrasing = forms.fit(WANTED[name])
+    return noted(PROBES[name](scorer, phrasing, items), phrasing)
+
+
+def forms_of(objective: Objective | Mixture, items: Items, layout: Layout | None = None) -> Forms:
+    """The forms in which an objective is asked about a corpus."""
+    return Forms(objective, items.vocab, layout, items.text, items.language)
+
+
 def probe(
-    model: Any, objective: Objective, items: Items, layout: Layout | None = None, names: list[str] | None = None
+    model: Any, objective: Objective | Mixture, items: Items, layout: Layout | None = None, names: list[str] | None = None
 ) -> dict[str, Found]:
     """What each probe finds: an `Outcome`, or `{"not_applicable": why}`. `layout` is the trained model's."""
-    phrasing = Phrasing(objective, items.vocab, layout)
-    scorer = Scorer(model, phrasing.layout, items.vocab.body)
-    return {name: PROBES[name](scorer, phrasing, items) for name in names or PROBES}
+    forms = forms_of(objective, items, layout)
+    scorer = Scorer(model, forms.layout, items.vocab.body)
+    return {name: put(name, scorer, forms, items) for name in names or PROBES}

@@ -163,5 +163,6 @@ def _note(phrasing: Phrasing) -> str:
         return how if phrasing.shows else f"{how}; {left_only(phrasing)}"
     if not phrasing.shows:
         return "likelihood of the stretch and all that follows it over the unigram's"
-    by, what = ("" if phrasing.mark == "nothing" else f" by {phrasing.mark}"), "it and four tokens after it" if phrasing.rewrites else "the answer"
+    by = "" if phrasing.mark == "nothing" else f" by {phrasing.mark}"
+    what = "it and four tokens after it" if phrasing.rewrites else "the answer"
     return f"{unusual(phrasing, STRETCH)}reads the text with the stretch hidden{by}; likelihood of {what} over the unigram's"

@@ -12,16 +12,16 @@ from typing import Any
 from maskdial.evaluate.behaviour import answers, error_rates, prompts
 from maskdial.evaluate.items import Items
 from maskdial.evaluate.likelihood import Found
-from maskdial.evaluate.phrasing import Phrasing
-from maskdial.evaluate.probes import PROBES
+from maskdial.evaluate.probes import PROBES, forms_of, put
 from maskdial.evaluate.scoring import Scorer
 from maskdial.evaluate.statistics import Outcome, interval, pooled
+from maskdial.mixture import Mixture
 from maskdial.objective import Objective
 from maskdial.progress import Mode, Progress
 from maskdial.sample import Layout
 
 #: Raised when a probe's meaning changes, so that older findings are not reused.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class Findings:
 
 
 def evaluate(
-    model: Any, objective: Objective, items: Items, layout: Layout | None = None, label: str = "model", progress: Mode = "off"
+    model: Any, objective: Objective | Mixture, items: Items, layout: Layout | None = None, label: str = "model", progress: Mode = "off"
 ) -> Findings:
     """Every probe, prompt and error rate of one model."""
-    phrasing = Phrasing(objective, items.vocab, layout)
-    scorer = Scorer(model, phrasing.layout, items.vocab.body)
+    forms = forms_of(objective, items, layout)
+    scorer = Scorer(model, forms.layout, items.vocab.body)
     probes: dict[str, Found] = {}
     with Progress(f"ask {label}", len(PROBES) + 2, "questions", progress) as bar:
-        for name, one in PROBES.items():
-            probes[name] = one(scorer, phrasing, items)
+        for name in PROBES:
+            probes[name] = put(name, scorer, forms, items)
             bar.update(1, probe=name)
-        said = answers(scorer, phrasing, items, prompts(items))
+        said = answers(scorer, forms, items, prompts(items))
         bar.update(1, probe="prompts")
-        wrong = error_rates(scorer, phrasing, items)
+        wrong = error_rates(scorer, forms, items)
         bar.update(1, probe="error rates")
     return Findings(probes, said, wrong)
 

@@ -8,6 +8,7 @@ from re import fullmatch
 from typing import Any
 
 from maskdial.errors import UserError
+from maskdial.mixture import Mixture
 from maskdial.objective import Objective
 from maskdial.recipes import find, objective
 
@@ -22,7 +23,7 @@ class Entry:
     recipe: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def objective(self) -> Objective:
+    def objective(self) -> Objective | Mixture:
         """The objective; `ValueError` for an unknown recipe, option or value."""
         options = dict(self.options)
         return objective(self.recipe, compat=options.pop("compat", None), **options)

@@ -15,8 +15,11 @@ from maskdial.evaluate.probes import ASKS
 from maskdial.evaluate.results import significant, summary, write
 from maskdial.evaluate.selection import Entry
 from maskdial.evaluate.statistics import DRAWS, Outcome, differences
+from maskdial.mixture import Mixture
+from maskdial.objective import Objective
 from maskdial.train.budget import Budget
 from maskdial.train.folder import versions
+from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
     from maskdial.evaluate.compare import Trained
@@ -79,17 +82,26 @@ def _objective(runs: Sequence[Trained], corpus: Any) -> dict[str, Any]:
         return made | {"failed": why, "probes": {}, "by_seed": {}, "curve": []}
     done = runs[0].result
     assert done is not None
-    room = objective.room(runs[0].length, vocab=corpus.vocab)
-    rows = done.text_tokens // room.raw
     made |= {
         "parameters": done.parameters, "text_tokens": done.text_tokens, "scored_tokens": done.scored_tokens,
-        "positions": rows * (room.source + room.answer), "flops": done.flops, "seconds": round(done.seconds, 2), "steps": done.steps,
+        "positions": positions(objective, runs[0], corpus.vocab), "flops": done.flops, "seconds": round(done.seconds, 2), "steps": done.steps,
         "peak_memory": runs[0].memory,
     }  # fmt: skip
     found = [r.findings for r in runs if r.findings is not None]
     made["probes"] = {p: summary([f.probes[p] for f in found]) for p in ASKS}
     made["by_seed"] = {str(r.seed): {p: summary([f.probes[p]]) for p in ASKS} for r, f in zip(runs, found, strict=True)}
     return made | {"curve": runs[0].curve}
+
+
+def positions(objective: Objective | Mixture, run: Trained, vocab: Vocab) -> int:
+    """Positions that a run took up, source and answer: of a mixture each member's turns in its own room."""
+    assert run.result is not None
+    samples = run.result.steps * run.rows
+    if not isinstance(objective, Mixture):
+        room = objective.room(run.length, vocab=vocab)
+        return samples * (room.source + room.answer)
+    turns, rooms = objective.over(samples), objective.rooms(run.length, vocab=vocab)
+    return sum(turns.count_before(name, samples) * (room.source + room.answer) for name, room in rooms.items())
 
 
 def _behaviour(by_name: dict[str, list[Trained]], items: Items) -> dict[str, Any]:
