@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 FOUR = np.int32(4)
+#: no token
+NONE = np.empty(0, dtype=np.int32)
 
 
 @rng.kernel
@@ -46,9 +48,19 @@ def _following_read(read, begin, end, silent, said):  # type: ignore[no-untyped-
 
 
 @rng.kernel
-def _frame(read, said, at, clean, silent):  # type: ignore[no-untyped-def]
-    for u in range(len(at)):
-        read[at[u]], said[at[u]] = clean[u], silent
+def _rim(read, said, begin, middle, end, silent, head, tail, answers, opening):  # type: ignore[no-untyped-def]
+    """What stands around the text of every unit: a frame (`head` and `tail`, when they are there), silence before an answer, and
+    what an answer reads behind its opening token (when it has one)."""
+    for u in range(len(begin)):
+        if answers:
+            said[begin[u] : middle[u]] = silent
+        if len(head):
+            read[begin[u]], said[begin[u]] = head[u], silent
+        if len(tail):
+            read[middle[u] - 1], said[middle[u] - 1] = tail[u], silent
+        if len(opening) and end[u] > middle[u]:
+            read[middle[u]] = opening[u]
+            rng.copy(said, middle[u], end[u] - middle[u] - 1, read, middle[u] + 1)
 
 
 @rng.kernel
@@ -182,8 +194,6 @@ class Build:
         """What is read and what must be said, as ids, or as numbers (-1 where nothing is asked)."""
         o, d, ink, silent = self.o, self.d, self.ink(numbers), -1 if numbers else SILENT
         body, begin, end, middle = self.text(numbers), self.begin, self.end, self.middle
-        if o.target.answers:
-            said.fill(silent)
         if self.opened:
             o.target.write(body, d, ink, silent, said, begin, True)
             _shift(body.values, begin, end, self.special(HEAD, "bos", ink), read)
@@ -193,42 +203,43 @@ class Build:
             text = run(step, text, d, ink)
         if read is not body.values:
             o.steps[-1].write(text, d, ink, read, at)
-        if not o.target.answers and not o.target.over_read:
-            o.target.write(body, d, ink, silent, said, at, False)
-        self.write_frame(read, said, ink, silent)
-        if o.target.over_read:
-            _following_read(read, begin, end, np.int32(silent), said)
         if o.target.answers:
             o.target.write(body, d, ink, silent, said, middle, o.frame)
-            if o.target.reads_itself:
-                o.target.read(body, d, ink, read, middle)
-            else:
-                _shift(said, middle, end, self.special(START, o.target.start, ink), read)
+        elif not o.target.over_read:
+            o.target.write(body, d, ink, silent, said, at, False)
+        if not self.as_it_is:
+            self.write_around(read, said, ink, silent)
+        if o.target.over_read:
+            _following_read(read, begin, end, np.int32(silent), said)
+        if o.target.reads_itself:
+            o.target.read(body, d, ink, read, middle)
 
-    def special(self, slot: int, role: str, ink: Ink) -> Column:
-        """The token of a role, one a unit."""
+    def special(self, slot: int, role: str | None, ink: Ink) -> Column:
+        """The token of a role, one a unit; nothing for no role."""
+        if role is None:
+            return NONE
         if ink.numbers:
             return (ink.lift + ink.mark(role, slot, SPECIAL)).astype(np.int32)
         return ids_of(role, self.vocab, self.o.name, self.rows)
 
-    def write_frame(self, read: Column, said: Column, ink: Ink, silent: int) -> None:
-        """The frame's tokens; a recipe that may hide them too (fairseq's counting) says so in the decision "frame"."""
+    def write_around(self, read: Column, said: Column, ink: Ink, silent: int) -> None:
+        """The frame's tokens and the start of an answer; a recipe that may hide the frame's too (fairseq's counting) says so in
+        the decision "frame"."""
         if self.between is not None:
             at = self.begin + self.front + self.cut
             for column in (read, said):
                 _make_room(column, at, self.middle)
             read[at], said[at] = self.special(BETWEEN, self.between, ink), silent
+        answers, head, tail = self.o.target.answers, self.special(HEAD, self.head, ink), self.special(TAIL, self.tail, ink)
+        opening = self.special(START, self.o.target.start, ink) if answers and not self.o.target.reads_itself else NONE
+        _rim(read, said, self.begin, self.middle, self.end, np.int32(silent), head, tail, answers, opening)
         hidden = self.d.get("frame")
-        for side, (role, slot) in enumerate(((self.head, HEAD), (self.tail, TAIL))):
-            if role is None:
-                continue
-            at = self.middle - 1 if side else self.begin
-            clean = self.special(slot, role, ink)
-            _frame(read, said, at, clean, np.int32(silent))
-            if hidden is not None and hidden[:, side].any():
-                hit = hidden[:, side] > 0
-                shown = self.framed(hidden[:, side], clean, ink, side)
-                read[at[hit]], said[at[hit]] = shown[hit], clean[hit]
+        if hidden is not None and hidden.any():
+            for side, (clean, at) in enumerate(((head, self.begin), (tail, self.middle - 1))):
+                hit = hidden[:, side] > 0 if len(clean) else NONE > 0
+                if hit.any():
+                    shown = self.framed(hidden[:, side], clean, ink, side)
+                    read[at[hit]], said[at[hit]] = shown[hit], clean[hit]
 
     def framed(self, action: UInt8[np.ndarray, " u"], clean: Column, ink: Ink, side: int) -> Column:
         units = np.arange(len(self.units))

@@ -112,7 +112,7 @@ class Objective:
         """The decisions for these rows; `force` sets some by name and the rest are drawn."""
         rows, _ = self.prepared(rows, vocab)
         units = rows.units
-        d = Decisions(rng.keys(seed, self.name, epoch, rows.index[units.row], units.number))
+        d = Decisions(rng.keys(seed, self.name, epoch, rows.index if rows.packing == "joined" else rows.index[units.row], units.number))
         if force:
             unknown = set(force) - {name for step in self.steps for name in step.decisions}
             if unknown:

@@ -12,7 +12,8 @@ from maskdial.vocab import Vocab
 
 COUNT = 600
 FIRST = 40
-VOCAB = Vocab(size=FIRST + COUNT, pad=0, bos=1, eos=2, eod=3, cls=4, sep=5, mask=6, start=7, sentinels=range(39, 9, -1),
+VOCAB = Vocab(size=FIRST + COUNT, pad=0, bos=1, eos=2, eod=3, cls=4, sep=5, mask=6, start=7, sentinels=range(39, 16, -1),
+              modes={"R": 10, "S": 11, "X": 12}, fim={"prefix": 13, "suffix": 14, "middle": 15}, languages={"en": 16},
               reserved=frozenset([8, 9]))  # fmt: skip
 
 
@@ -84,26 +85,44 @@ class Frequencies(Uniform):
 
 
 class Knowing(Uniform):
-    """Can count: gives the right answer 10 nats more than any other."""
+    """Can count: gives the right answer 10 nats more than any other. Who asks for a token by its place says in which column that
+    stands (`place`)."""
+
+    def __init__(self, place: str | None = None) -> None:
+        self.place = place
 
     def hidden_at(self, batch, keep: torch.Tensor) -> torch.Tensor:
-        if batch.layout == "encoder":
-            guess = self.in_place(batch["read"].long())
+        if self.place:
+            guess = self.in_place(batch["read"].long(), batch["position"].long(), batch[self.place].long())
+        elif batch.layout == "encoder":
+            read = batch["read"].long()
+            stands = ((read != VOCAB.cls) & (read != VOCAB.sep)).cumsum(1)
+            guess = self.in_place(read, stands, stands)
         elif batch.layout == "decoder":
-            guess = after(batch["read"].long())
+            guess = self.following(batch["read"].long())
         else:
             guess = self.answer(batch["source_read"].long(), batch["answer_read"].long())
         return 10.0 * torch.nn.functional.one_hot(guess.flatten()[keep].clamp(0, self.width - 1), self.width).float()
 
-    def in_place(self, read: torch.Tensor) -> torch.Tensor:
+    def in_place(self, read: torch.Tensor, stands: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
         """From the commonest phase of the visible tokens (a damaged token or two does not mislead it)."""
-        place = torch.arange(read.shape[1])
-        phase = after(read, -place)
+        phase = after(read, -stands)
         phase[read < FIRST] = -1
         made = torch.empty_like(read)
-        for row, p in zip(made, phase, strict=True):
+        for row, p, place in zip(made, phase, asked, strict=True):
             seen = p[p >= 0]
             row[:] = after(seen.mode().values if len(seen) else torch.tensor(FIRST), place)
+        return made
+
+    def following(self, read: torch.Tensor) -> torch.Tensor:
+        """The next one; behind a special token, what comes after the token before the gap's mark."""
+        made = after(read)
+        for b, s in (read < FIRST).nonzero().tolist():
+            id, row = int(read[b, s]), read[b].tolist()
+            mark = VOCAB.fim["suffix"] if id == VOCAB.fim["middle"] else VOCAB.mask if VOCAB.mask in row else id
+            before = [i for i in row[: row.index(mark)] if i >= FIRST] if mark in row else []
+            if before:
+                made[b, s] = after(torch.tensor(before[-1]))
         return made
 
     def answer(self, source: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
@@ -114,7 +133,7 @@ class Knowing(Uniform):
             if id in VOCAB.sentinels:
                 made[b, s] = after(source[b, at[0, 0] - 1]) if len(at) and at[0, 0] > 0 else FIRST
             elif len(first):
-                made[b, s] = first[0]
+                made[b, s] = after(first[-1]) if int(source[b, 0]) == VOCAB.modes["S"] else first[0]
         return made
 
 

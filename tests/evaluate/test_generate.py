@@ -3,33 +3,42 @@
 import numpy as np
 import pytest
 
+from maskdial.evaluate.abilities import cannot
 from maskdial.evaluate.behaviour import answers, edits, error_rates, prompts
-from maskdial.evaluate.generate import Decoding, cannot, choose, continue_, fill, rejoined, rewrite
+from maskdial.evaluate.forms import Forms
+from maskdial.evaluate.generate import Decoding, choose, continue_, fill, rejoined, rewrite
 from maskdial.evaluate.items import Items
 from maskdial.evaluate.phrasing import Phrasing
 from maskdial.evaluate.scoring import Scorer
 from maskdial.evaluate.statistics import Outcome
 from maskdial.recipes import objective
+from maskdial.sample import SILENT
 from tests.evaluate.counting import COUNT, FIRST, VOCAB, Corpus, Knowing, Uniform, after
 
 NAMES = ("gpt", "prefix-lm", "bert", "t5", "bart")
+IN_PLACE = ("dlm", "block-diffusion", "unilm", "electra", "roberta")
 TEXT = after(np.arange(30), FIRST + 100).astype(np.int32)
 
 
-def both(name: str, model: object) -> tuple[Scorer, Phrasing]:
-    p = Phrasing(objective(name), VOCAB)
+def both(name: str, model: object, task: str = "continue") -> tuple[Scorer, Phrasing]:
+    p = Forms(objective(name), VOCAB).fit(task)
     return Scorer(model, p.layout, VOCAB.body), p
 
 
-@pytest.mark.parametrize("name", NAMES)
+def knowing(name: str) -> Knowing:
+    """Who knows the text, as this objective's samples tell it what they ask."""
+    return Knowing({"sigma-gpt": "position2", "xlnet": "position", "block-diffusion": "position"}.get(name))
+
+
+@pytest.mark.parametrize("name", [*NAMES, *IN_PLACE, "sft", "mtp", "fim", "sigma-gpt", "xlnet", "glm", "mbart", "ul2", "ul2r", "t5-iid"])
 def test_a_model_that_can_count_goes_on_counting(name: str) -> None:
-    (said,) = continue_(*both(name, Knowing()), [TEXT[:20]], Decoding(most=10))
+    (said,) = continue_(*both(name, knowing(name)), [TEXT[:20]], Decoding(most=10))
     assert said.tolist() == TEXT[20:].tolist()
 
 
-@pytest.mark.parametrize("name", ["bert", "t5", "bart"])
+@pytest.mark.parametrize("name", ["bert", "t5", "bart", "fim", "sigma-gpt", "xlnet", "glm", "dlm", "unilm", "mbart", "ul2", "ul2r"])
 def test_gaps_are_filled_and_later_gaps_stay_hidden(name: str) -> None:
-    scorer, phrasing = both(name, Knowing())
+    scorer, phrasing = both(name, knowing(name), "fill")
     wrong = np.full(3, VOCAB.body[7], dtype=np.int32)  # what a later gap hides must not be believed
     right = np.concatenate([TEXT[15:20], wrong, TEXT[23:]])
     said = fill(scorer, phrasing, [(TEXT[:10], TEXT[15:]), (TEXT[:10], right)], [5, 5], Decoding(), exact=True, later=[[], [(5, 8)]])
@@ -101,14 +110,15 @@ def test_the_same_prompts_are_answered_by_all(name: str) -> None:
     asked = prompts(items)
     assert [p.task for p in asked] == ["continue", "fill", "repair"] * 8
     assert all(p.text != p.truth for p in asked)
-    scorer, phrasing = both(name, Knowing())
-    said = answers(scorer, phrasing, items, asked)
+    forms = Forms(objective(name), VOCAB)
+    scorer = Scorer(Knowing(), forms.layout, VOCAB.body)
+    said = answers(scorer, forms, items, asked)
     assert set(said) == {p.id for p in asked}
     for p in asked:
         assert set(said[p.id]) in ({"text"}, {"text", "note"}, {"not_applicable"})
         if "text" in said[p.id] and p.task == "fill":
             assert said[p.id]["text"].startswith(p.truth)  # (t5 was never taught to stop)
-    wrong = error_rates(scorer, phrasing, items)
+    wrong = error_rates(scorer, forms, items)
     assert isinstance(wrong["infill"], Outcome)
     assert wrong["infill"].value == 0.0
     assert wrong["infill"].baseline > 0.9
@@ -117,6 +127,19 @@ def test_the_same_prompts_are_answered_by_all(name: str) -> None:
 
 def test_a_uniform_model_fills_wrongly() -> None:
     items = Items(Corpus())
-    wrong = error_rates(*both("t5", Uniform()), items)["infill"]
+    forms = Forms(objective("t5"), VOCAB)
+    wrong = error_rates(Scorer(Uniform(), forms.layout, VOCAB.body), forms, items)["infill"]
     assert isinstance(wrong, Outcome)
     assert wrong.value > 1 - 10 / COUNT
+
+
+@pytest.mark.parametrize("name", ["gpt", "t5", "bart", "unilm", "xlnet", "fim", "glm", "sigma-gpt", "ul2r", "block-diffusion"])
+def test_what_was_made_is_read_when_the_next_is_asked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, plain = [], Phrasing.ask
+    monkeypatch.setattr(Phrasing, "ask", lambda *given, **more: put.append(plain(*given, **more)) or put[-1])
+    (said,) = continue_(*both(name, knowing(name)), [TEXT[:20]], Decoding(most=8))
+    last = put[-1][0]
+    at = np.flatnonzero(last.target != SILENT)[0]
+    seen = set(last.read[last.visible()[at]].tolist())
+    known = 4 if name == "block-diffusion" else 7  # a block is made at once
+    assert set(TEXT[:20].tolist()) | set(said[:known].tolist()) <= seen

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from maskdial.evaluate.phrasing import Phrasing, take
+from maskdial.evaluate.asked import take
+from maskdial.evaluate.phrasing import Phrasing
 from maskdial.recipes import objective
 from maskdial.sample import SILENT, rows
 from tests.evaluate.counting import VOCAB

@@ -78,28 +78,32 @@ UNCHANGED = Claim("tokens that were not chosen are read as they are", "always", 
 
 def bert(o: Mapping[str, Any], length: int, vocab: Vocab) -> Iterator[Claim]:
     """Devlin et al. 2019, Liu et al. 2019, and the three ways to count."""
-    yield from count_of(o, length)
+    yield from chosen(o, length, 2)
     yield becomes(o)
-    yield anywhere(length)
     yield random_ids(o, vocab)
     yield UNCHANGED
 
 
 def pair(o: Mapping[str, Any], length: int, vocab: Vocab) -> Iterator[Claim]:
     """Masked language modelling over a pair, by coins or whole words within an exact count."""
-    if o.get("ngram", 1) == 1 and not o.get("whole_word"):
-        yield from count_of(o, length, 3)
-        yield anywhere(length)
-    else:
-        k = max(1, half_even((length + 3) * o["rate"]))
-        yield Claim("tokens chosen a row", "always", lambda b: hidden(b).sum(axis=1) == k - k % 2,
-                    said=f"round(L · rate) = {k}, all of it in whole words of two tokens", source="L with the frame")  # fmt: skip
-        yield Claim("a word is chosen whole or not at all", "always", _whole, said="always")
+    yield from chosen(o, length, 3)
     yield becomes(o)
     yield random_ids(o, vocab)
     yield UNCHANGED
     yield Claim("the label is asked at the first position", "always", _label, said="one class a row")
     yield from plan(o.get("pairs", "order"))
+
+
+def chosen(o: Mapping[str, Any], length: int, frame: int) -> Iterator[Claim]:
+    """Which tokens: single ones anywhere alike, or whole words within an exact count (runs of words favour a text's inside)."""
+    if o.get("ngram", 1) == 1 and not o.get("whole_word"):
+        yield from count_of(o, length, frame)
+        yield anywhere(length)
+        return
+    k = max(1, half_even((length + frame) * o["rate"]))
+    yield Claim("tokens chosen a row", "always", lambda b: hidden(b).sum(axis=1) == k - k % 2,
+                said=f"round(L · rate) = {k}, all of it in whole words of two tokens", source="L with the frame")  # fmt: skip
+    yield Claim("a word is chosen whole or not at all", "always", _whole, said="always")
 
 
 def _whole(b: Drawn) -> Any:

@@ -163,8 +163,8 @@ class MiddleOfText:
     def numbered(self, parts: list[list[int]], unit: Int32[np.ndarray, " n"], written: Written, u: int, start: int, new: int,
                  ink: Ink) -> list[list[int]]:  # fmt: skip
         """The parts as numbers: a token that came out as it was keeps its own, others are introduced (`replaced`)."""
-        flat = [id for part in parts for id in part]
-        same = same_tokens(flat, written.ids(u, start, len(unit)), written.codec.decode)
+        flat, old = [id for part in parts for id in part], written.ids(u, start, len(unit))
+        same = same_tokens(flat, old, written.codec.decode) if flat != old else list(range(len(old)))
         fresh = ink.number(LOOSE, new + np.arange(len(flat)), u, REPLACED)
         made = iter([int(unit[k]) if k >= 0 else int(fresh[i]) for i, k in enumerate(same)])
         return [[next(made) for _ in part] for part in parts]

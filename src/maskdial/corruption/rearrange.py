@@ -10,7 +10,7 @@ import numpy as np
 from maskdial.corruption.held import Runs
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, stretches
 from maskdial.corruption.text import Decisions, Ink, Spans, Text
-from maskdial.rng import PERMUTE, ROTATE, U32, below, copy, draw, kernel, site, threshold
+from maskdial.rng import PERMUTE, ROTATE, U32, below, draw, kernel, site, threshold
 from maskdial.sample import KEPT, MOVED, Rows
 from maskdial.vocab import Vocab
 
@@ -44,13 +44,11 @@ def _blocks(offsets, keys, starts):  # type: ignore[no-untyped-def]
 @kernel
 def gather(values, offsets, begin, count, start, length, out, at):  # type: ignore[no-untyped-def]
     """Write unit u's runs, in their order, at `out[at[u]:]`."""
-    written = np.empty(longest_of(offsets) + SPARE, dtype=np.int32)
     for u in range(len(begin)):
-        place = np.uint64(0)
+        place = np.uint64(at[u])
         for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
-            copy_on(values, np.uint64(offsets[u]) + np.uint64(start[j]), length[j], written, place)
+            copy_on(values, np.uint64(offsets[u]) + np.uint64(start[j]), length[j], out, place)
             place += np.uint64(length[j])
-        copy(written, 0, place, out, at[u])
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 from maskdial.corruption.held import Runs, as_spans, flags
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, places
-from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, offsets_of
+from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, most, offsets_of
 from maskdial.rng import RENDER, REPLACE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
 from maskdial.vocab import Vocab
@@ -154,7 +154,7 @@ class Edit:
 
 def removes(actions: UInt8[np.ndarray, " n"]) -> bool:
     """Whether some token is removed, the last of the actions."""
-    return bool(actions.max(initial=0) == REMOVED)
+    return most(actions) == REMOVED
 
 
 @kernel
@@ -175,18 +175,16 @@ def _left_by_spans(lengths, begin, count, length, out):  # type: ignore[no-untyp
 
 @kernel
 def _replace(values, offsets, begin, count, start, length, new, each, out, at):  # type: ignore[no-untyped-def]
-    written = np.empty(longest_of(offsets) + count.max() + SPARE if len(count) else 0, dtype=np.int32)
     for u in range(len(offsets) - 1):
-        first, stop = np.uint64(offsets[u]), np.uint64(offsets[u + 1])
-        place, last, base = np.uint64(0), first, np.uint64(0) if each else np.uint64(begin[u])
+        first, stop, place, base = np.uint64(offsets[u]), np.uint64(offsets[u + 1]), np.uint64(at[u]), np.uint64(begin[u] * (not each))
+        last = first
         for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
             kept = first + np.uint64(start[j]) - last
-            copy_on(values, last, kept, written, place)
-            written[place + kept] = new[j - base]
+            copy_on(values, last, kept, out, place)
+            out[place + kept] = new[j - base]
             place += kept + U1
             last += kept + np.uint64(length[j])
-        copy_on(values, last, stop - last, written, place)
-        copy(written, 0, place + (stop - last), out, at[u])
+        copy_on(values, last, stop - last, out, place)
 
 
 @dataclass(frozen=True)
@@ -233,7 +231,7 @@ class Replace:
         spans: Spans = d["spans"]
         each = ink.numbers or self.by != "sentinel"
         if not each:  # the k-th span of a unit takes the k-th
-            new = sentinel_table(ink, int(spans.count.max(initial=0)), self.overflow)
+            new = sentinel_table(ink, most(spans.count), self.overflow)
         else:
             new = self._numbers(text, spans, ink) if ink.numbers else self._masks(spans, d, ink)
         _replace(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, new, each, out, at)

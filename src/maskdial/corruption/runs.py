@@ -10,7 +10,7 @@ U0, U1, U2, U3, U4, U5, U6, U7, U8, U56, U64 = (np.uint64(i) for i in (0, 1, 2, 
 PAIRS, FOURS, EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
 BYTES = np.uint64(0x0101010101010101)
 
-#: how far past what was asked for `copy_on` and `places` may write
+#: how far past its places `places` may write
 SPARE = 64
 #: how many tokens `copy_on` moves at once: most runs of most recipes are shorter
 AT_ONCE = np.uint64(32)
@@ -25,10 +25,10 @@ def _eight(s, a, t, b):  # type: ignore[no-untyped-def]
 
 @inlined
 def copy_on(source, first, count, target, place):  # type: ignore[no-untyped-def]
-    """`copy` of a short run that may write up to `SPARE` tokens past it: for a target that is written from left to right and
-    has room to spare. Nearly always the number of steps is the same, so the processor foresees it."""
+    """`copy` of a short run that may write up to `AT_ONCE` tokens past it, where the target has them: for units written one after
+    another from left to right. Nearly always the number of steps is the same, so the processor foresees it."""
     a, b, n = np.uint64(first), np.uint64(place), np.uint64(count)
-    if a + n + AT_ONCE <= np.uint64(len(source)):
+    if a + n + AT_ONCE <= np.uint64(len(source)) and b + n + AT_ONCE <= np.uint64(len(target)):
         for i in range(U0, AT_ONCE, U8):
             _eight(source, a + i, target, b + i)
         for i in range(AT_ONCE, n, U8):
@@ -58,23 +58,26 @@ def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
     `out` needs `SPARE` entries more than that: 64 bytes at a time become the bits of a word (the last word begins earlier, so
     that it is a whole one), and eight places at a time are written whether there are so many or not.
     """
-    n, size = U0, np.uint64(len(flags))
+    n, size, flip = U0, np.uint64(len(flags)), U0 - np.uint64(equal)
     if size < U64:
         for i in range(size):
             out[n] = i
             n += np.uint64((flags[i] == value) == equal)
         return np.int64(n)
     for a in range(U0, size, U64):
-        word, start = U0, min(a, size - U64)
+        word, start = U0, a if a + U64 <= size else size - U64
         for i in range(U64):
-            word |= np.uint64((flags[start + i] == value) == equal) << i
-        word >>= a - start
-        count = _ones(word)
-        for k in range(n, n + count, U8):
+            word |= np.uint64(flags[start + i] != value) << i
+        word = (word ^ flip) >> (a - start)
+        k = n
+        n += _ones(word)
+        while True:
             for i in range(U8):
                 out[k + i] = a + _lowest(word)
                 word &= word - U1
-        n += count
+            k += U8
+            if k >= n:
+                break
     return np.int64(n)
 
 

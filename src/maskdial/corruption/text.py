@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maskdial.rng import kernel
 from maskdial.sample import Rows
@@ -37,6 +38,11 @@ def offsets_of(lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u+1"]:
     out = np.empty(len(lengths) + 1, dtype=np.int64)
     _offsets(lengths, out)
     return out
+
+
+def most(values: NDArray[np.integer[Any]]) -> int:
+    """The largest value, 0 for none (without the detours of `max`)."""
+    return int(np.maximum.reduce(values, initial=0))
 
 
 class Text(NamedTuple):

@@ -14,6 +14,7 @@ Where nothing shows a hidden run, only what stands left of it is context.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import numpy as np
@@ -74,14 +75,17 @@ class Phrasing:
 
     @cached_property
     def usual(self) -> Run | None:
-        """The shortest and the longest run that an answer of hidden runs holds in training, in texts of 128 tokens."""
+        """The shortest and the longest run that an answer of hidden runs holds in training, in texts of 128 tokens; None where the
+        answer is another, or the vocabulary has too few sentinels to tell."""
         if not self.spans or self.reads_on:
             return None
         tokens = [np.resize(self.vocab.body, LENGTH)] * LOOKED_AT
         flags = [(np.arange(LENGTH) % SENTENCE == 0).astype(np.uint8)] * LOOKED_AT
         language = None if self.language is None else [np.full(LENGTH, self.language)] * LOOKED_AT
         table = rows(tokens, word=[np.ones(LENGTH, dtype=np.uint8)] * LOOKED_AT, sentence=flags, language=language)
-        return usual(self.objective(table, self.vocab, provenance=True))
+        with suppress(ValueError):
+            return usual(self.objective(table, self.vocab, provenance=True))
+        return None
 
     def ask(
         self, texts: Sequence[Text], hidden: Runs, asked: Sequence[Run], closing: bool = False, spelled: bool = False

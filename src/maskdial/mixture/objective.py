@@ -104,7 +104,14 @@ class Mixture:
 
     def member(self, name: str, vocab: Vocab | None = None) -> Objective:
         """A member's objective as the mixture runs it."""
-        return self.find(name).ready(self.layout, vocab)
+        mode = self.find(name).mode_in(vocab)
+        if (name, mode) not in self._ready:
+            self._ready[name, mode] = self.find(name).ready(self.layout, vocab)
+        return self._ready[name, mode]
+
+    @cached_property
+    def _ready(self) -> dict[tuple[str, str | None], Objective]:
+        return {}
 
     @property
     def shares(self) -> dict[str, float]:
@@ -193,7 +200,8 @@ class Mixture:
             made = objective.draw(own, vocab, seed, epoch, force.get(name))
             if made.get("frame") is not None and str(objective.head).startswith("mode:"):
                 made.values["frame"] = made["frame"] * np.array([0, 1], dtype=np.uint8)  # a mode token is never hidden
-            d.keys[np.isin(units.row, at)], d.values[name] = made.keys, made
+            d.values[name] = made
+            d.keys[at if rows.packing == "joined" else np.isin(units.row, at)] = made.keys
         return d
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskdial.corruption.render import sentinel_table
-from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of
+from maskdial.corruption.runs import U1, copy_on
 from maskdial.corruption.step import Target
-from maskdial.corruption.text import FIXED, SAID, SAID_END, SAID_HEAD, SAID_LAST, Decisions, Ink, Spans, Text
-from maskdial.rng import copy, kernel
+from maskdial.corruption.text import FIXED, SAID, SAID_END, SAID_HEAD, SAID_LAST, Decisions, Ink, Spans, Text, most
+from maskdial.rng import copy, inlined, kernel
 from maskdial.sample import SENTINEL, SPECIAL
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SAID_LAST_NUMBER = 16 * (FIXED + 4 * SAID_LAST) + SENTINEL
 AUTO, ALWAYS, NEVER, COMPLEMENT = range(4)
 
 
-@kernel
+@inlined
 def _rim(text, first, n, start, length, form):  # type: ignore[no-untyped-def]
     """(a last sentinel follows, spans come before their sentinels) in a unit of `text` tokens and n spans."""
     last = first + n - 1
@@ -35,38 +35,33 @@ def _rim(text, first, n, start, length, form):  # type: ignore[no-untyped-def]
 
 @kernel
 def _sizes(texts, begin, count, start, length, form, size):  # type: ignore[no-untyped-def]
-    most = np.int64(0)
     for u in range(len(texts)):
         ends, closes = _rim(texts[u], begin[u], count[u], start, length, form)
         sentinels, covered = count[u] - np.int64(closes) + np.int64(ends), np.int64(0)
         for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
             covered += length[j]
         size[u] = covered + sentinels + 1
-        most = max(most, count[u], sentinels)
-    return most
 
 
 @kernel
 def _hidden_spans(values, offsets, begin, count, start, length, form, sentinels, last, end, lift, out, at):  # type: ignore[no-untyped-def]
-    written = np.empty(longest_of(offsets) + count.max() + SPARE if len(count) else 0, dtype=np.int32)
     for u in range(len(at)):
         ends, closes = _rim(offsets[u + 1] - offsets[u], begin[u], count[u], start, length, form)
-        text, first, place, n, more = np.uint64(offsets[u]), np.uint64(begin[u]), np.uint64(0), np.uint64(count[u]), lift[u]
+        text, first, place, n, more = np.uint64(offsets[u]), np.uint64(begin[u]), np.uint64(at[u]), np.uint64(count[u]), lift[u]
         for k in range(n):
             if not closes:
-                written[place] = sentinels[k] + more
+                out[place] = sentinels[k] + more
                 place += U1
             covered = np.uint64(length[first + k])
-            copy_on(values, text + np.uint64(start[first + k]), covered, written, place)
+            copy_on(values, text + np.uint64(start[first + k]), covered, out, place)
             place += covered
             if closes and k + U1 < n:
-                written[place] = sentinels[k] + more
+                out[place] = sentinels[k] + more
                 place += U1
         if ends:
-            written[place] = (sentinels[n - np.uint64(closes)] if last < 0 else last) + more
+            out[place] = (sentinels[n - np.uint64(closes)] if last < 0 else last) + more
             place += U1
-        written[place] = end + more
-        copy(written, 0, place + U1, out, at[u])
+        out[place] = end + more
 
 
 @dataclass(frozen=True)
@@ -83,34 +78,36 @@ class HiddenSpans(Target):
     overflow: str = "error"
     answers = True
 
-    def _sizes(self, text: Int64[np.ndarray, " u"], spans: Spans) -> tuple[Int64[np.ndarray, " u"], int]:
-        """(answer tokens of each unit, the most sentinels that one needs)."""
-        size = np.empty(len(text), dtype=np.int64)
-        return size, _sizes(text, spans.begin, spans.count, spans.start, spans.length, self._form, size)
-
     @property
     def _form(self) -> int:
         return COMPLEMENT if self.layout == "complement" else AUTO if self.final == "auto" else ALWAYS if self.final else NEVER
 
     def lengths(self, text: Int64[np.ndarray, " u"], d: Decisions, ink: Ink, framed: bool) -> Int64[np.ndarray, " u"]:
         """Answer tokens a unit, the end of sequence among them."""
-        return self._sizes(text, d["spans"])[0]
+        spans: Spans = d["spans"]
+        size = np.empty(len(text), dtype=np.int64)
+        _sizes(text, spans.begin, spans.count, spans.start, spans.length, self._form, size)
+        return size
 
     def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
               framed: bool) -> None:  # fmt: skip
         """Write the answer of unit u at `out[at[u]:]`."""
         spans: Spans = d["spans"]
-        most = self._sizes(text.lengths, spans)[1]
-        sentinels, last = sentinel_marks(ink, most, self.overflow), SAID_LAST_NUMBER if ink.numbers else -1
+        sentinels, last = self.sentinels(text, d, ink), SAID_LAST_NUMBER if ink.numbers else -1
         _hidden_spans(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, self._form, sentinels, last,
                       ink.mark("eos", SAID_END, SPECIAL), ink.lift, out, at)  # fmt: skip
 
 
-def sentinel_marks(ink: Ink, wanted: int, overflow: str) -> Int32[np.ndarray, " k"]:
-    """The first `wanted` sentinels of an answer, as marks."""
-    if ink.numbers:
-        return (16 * (SAID + 4 * np.arange(wanted)) + SENTINEL).astype(np.int32)
-    return sentinel_table(ink, wanted, overflow)
+    def sentinels(self, text: Text, d: Decisions, ink: Ink) -> Int32[np.ndarray, " k"]:
+        """At least as many sentinels, as marks, as the answer of any unit needs."""
+        spans: Spans = d["spans"]
+        wanted = 1 + most(spans.count)
+        if ink.numbers:
+            return (16 * (SAID + 4 * np.arange(wanted)) + SENTINEL).astype(np.int32)
+        if wanted > len(ink.vocab.sentinels):  # then to the last one: whether a last sentinel follows decides
+            needed = self.lengths(text.lengths, d, ink, False) - spans.totals - 1
+            wanted = max(most(needed), most(spans.count))
+        return sentinel_table(ink, wanted, self.overflow)
 
 
 @kernel
