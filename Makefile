@@ -28,7 +28,7 @@ prove: $(READY)  ## the long proofs; the log is kept
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider -v 2>&1 | tee benchmarks/results/prove.log
 
 bench: $(READY)  ## speed against peers, one run each (peers need: pip install -c constraints.txt -e '.[hf]')
-	$(BIN)/python benchmarks/samples.py
+	$(BIN)/maskdial bench samples --threads 2
 	$(BIN)/python benchmarks/step.py
 
 clean:

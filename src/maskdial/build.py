@@ -32,6 +32,16 @@ NONE = np.empty(0, dtype=np.int32)
 
 
 @rng.kernel
+def _lay_out(text, added, answer, answers, source, total, middle, out):  # type: ignore[no-untyped-def]
+    out[0] = 0
+    for u in range(len(text)):
+        source[u] = text[u] + added
+        middle[u] = out[u] + source[u]
+        total[u] = source[u] + answer[u] if answers else source[u]
+        out[u + 1] = out[u] + total[u]
+
+
+@rng.kernel
 def _shift(said, begin, end, opening, read):  # type: ignore[no-untyped-def]
     for u in range(len(begin)):
         if end[u] > begin[u]:
@@ -118,15 +128,15 @@ class Build:
         for step in objective.steps:
             lengths = step.lengths(lengths, decisions)
         added = self.front + int(self.tail is not None) + int(self.between is not None)
-        self.source = self.total = lengths + added if added else lengths
-        if objective.target.answers:
-            self.total = self.source + objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame)
-        self.out = offsets_of(self.total)
+        answers = objective.target.answers
+        answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame) if answers else lengths
+        self.source, self.total, self.middle = np.empty((3, len(units)), dtype=np.int64)
+        self.out = np.empty(len(units) + 1, dtype=np.int64)
+        _lay_out(lengths, added, answer, answers, self.source, self.total, self.middle, self.out)
         self.begin, self.end = self.out[:-1], self.out[1:]
-        self.middle = self.begin + self.source if objective.target.answers else self.end
         framed = self.opened or added > 0
         #: whether what is read is the rows' tokens, unchanged and unframed: then it is not copied
-        self.as_it_is = not framed and not objective.target.answers and all(type(s).write is Keep.write for s in objective.steps)
+        self.as_it_is = not framed and not answers and all(type(s).write is Keep.write for s in objective.steps)
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)
@@ -158,10 +168,9 @@ class Build:
             "order": lambda: self.order(split), "position": lambda: position(out, restart),
             "stream": lambda: stream(out, split), "segment": self.segment,
         }  # fmt: skip
-        own = dict(o.columns(self)) if o.columns else {}
-        if not o.orders_itself:
-            own = {name: column for name, column in own.items() if name not in ("order", "private")}
-        columns |= own
+        if o.columns:
+            dialled = () if o.orders_itself else ("order", "private")
+            columns |= {name: column for name, column in o.columns(self).items() if name not in dialled}
         if provenance:
             columns |= self.provenance(*block[2:])
             columns |= o.answers(self) if o.answers else {}
@@ -282,7 +291,9 @@ def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
                              f"name it with Vocab(…, modes={{{name!r}: id}})")  # fmt: skip
         return np.full(len(units), vocab.modes[name], dtype=np.int32)
     if role != "language":
-        return np.full(len(units), vocab.need(role, recipe), dtype=np.int32)
+        made = np.empty(len(units), dtype=np.int32)
+        made.fill(vocab.need(role, recipe))
+        return made
     known = tuple(vocab.languages.values())
     if rows.language is None and len(set(known)) != 1:
         raise ValueError(f"{recipe} needs the rows' `language` column (an id a token), or a vocabulary with exactly one language: "

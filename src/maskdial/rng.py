@@ -122,6 +122,7 @@ def below(bits: np.uint64, n: int) -> np.uint64:
     return ((bits >> U32) * np.uint64(n)) >> U32
 
 
+@lru_cache(maxsize=1024)
 def threshold(rate: float) -> np.uint64:
     """The bound t for which `bits >> 32 < t` happens with probability `rate`."""
     return np.uint64(round(rate * 2.0**32))

@@ -72,13 +72,9 @@ def second_view(one: Sample, rows: Rows, seed: int) -> Sample:
 
 
 def decide(
-    objective: Any, rows: Rows, vocab: Any, seed: int, hide: Sequence[int] | None, force: Mapping[str, Any] | None
+    objective: Objective, rows: Rows, vocab: Any, seed: int, hide: Sequence[int] | None, force: Mapping[str, Any] | None
 ) -> Decisions:
-    """The decisions for one row, some of them forced. Of a mixture it is the member whose turn it is that decides."""
-    if hasattr(objective, "parts"):
-        [(name, _, own)] = objective.parts(rows)
-        made = decide(objective.member(name, vocab), own, vocab, seed, hide, force)
-        return Decisions(made.keys, {name: made})
+    """The decisions for one row, some of them forced."""
     forced = {name: coerce(name, value, rows) for name, value in (force or {}).items()}
     if hide is None:
         return objective.draw(rows, vocab, seed, force=forced)

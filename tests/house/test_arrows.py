@@ -37,6 +37,7 @@ MAY = {
                  "train", "view", "report"},
     "report": {*CONTRACT, "objective", "recipes", "view"},
     "conform": {*CONTRACT, "objective", "mixture", "recipes", "corruption", "data"},
+    "bench": {*CONTRACT, "recipes"},
     "interop": {*CONTRACT, "objective", "recipes", "data", "visibility"},
 }
 

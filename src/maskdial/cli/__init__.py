@@ -35,13 +35,13 @@ def options(
 
 def register() -> None:
     """Every command, in the order of use."""
-    from maskdial.cli import ask, card, compare, conform, env, list, prepare, report, runs, show, train, verify
+    from maskdial.cli import ask, bench, card, compare, conform, env, list, prepare, report, runs, show, train, verify
 
     panels: dict[str, Sequence[Any]] = {
         "See": [list.list_, show.show, conform.conform],
         "Prepare": [prepare.prepare, verify.verify],
         "Train": [train.train, runs.runs, compare.compare, ask.ask],
-        "Read": [report.report, card.card, env.env],
+        "Read": [report.report, card.card, bench.bench, env.env],
     }
     for panel, commands in panels.items():
         for command in commands:

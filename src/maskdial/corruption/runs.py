@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic, overload
 
 from maskdial.rng import copy, inlined, kernel
 
@@ -51,6 +54,34 @@ def _lowest(word):  # type: ignore[no-untyped-def]
     return _ones(~word & (word - U1))
 
 
+def differ(flags, start, value):  # type: ignore[no-untyped-def]
+    """Bit i tells whether `flags[start + i]` is another byte than `value`, for 64 of them."""
+    return np.uint64(sum(int(flags[start + i] != value) << i for i in range(64)))
+
+
+@intrinsic
+def _compared_at_once(context, flags, start, value):  # type: ignore[no-untyped-def]
+    """One comparison of 64 bytes: compilers make it of no loop."""
+
+    def write(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        bytes64, int32 = ir.VectorType(ir.IntType(8), 64), ir.IntType(32)
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        found = builder.load(builder.bitcast(builder.gep(array.data, [args[1]]), bytes64.as_pointer()))
+        found.align = 1
+        first = builder.insert_element(ir.Constant(bytes64, ir.Undefined), args[2], int32(0))
+        every = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(int32, 64), [0] * 64))
+        return builder.bitcast(builder.icmp_unsigned("!=", found, every), ir.IntType(64))
+
+    return types.uint64(flags, types.uint64, types.uint8), write
+
+
+@overload(differ)
+def _differ(flags, start, value):  # type: ignore[no-untyped-def]
+    if flags.dtype.bitwidth != 8:
+        return None
+    return lambda flags, start, value: _compared_at_once(flags, start, np.uint8(value))  # type: ignore[call-arg]
+
+
 @kernel
 def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
     """Where bytes equal `value` (or, not `equal`, differ from it), ascending; returns how many.
@@ -65,10 +96,8 @@ def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
             n += np.uint64((flags[i] == value) == equal)
         return np.int64(n)
     for a in range(U0, size, U64):
-        word, start = U0, a if a + U64 <= size else size - U64
-        for i in range(U64):
-            word |= np.uint64(flags[start + i] != value) << i
-        word = (word ^ flip) >> (a - start)
+        start = a if a + U64 <= size else size - U64
+        word = (differ(flags, start, value) ^ flip) >> (a - start)  # type: ignore[no-untyped-call]
         k = n
         n += _ones(word)
         while True:

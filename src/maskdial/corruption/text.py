@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maskdial.rng import kernel
 from maskdial.sample import Rows
@@ -40,9 +39,13 @@ def offsets_of(lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u+1"]:
     return out
 
 
-def most(values: NDArray[np.integer[Any]]) -> int:
-    """The largest value, 0 for none (without the detours of `max`)."""
-    return int(np.maximum.reduce(values, initial=0))
+@kernel
+def most(values):  # type: ignore[no-untyped-def]
+    """The largest value, 0 for none. (After a kernel the first call of numpy's own costs more than such a loop.)"""
+    found = np.int64(0)
+    for value in values:
+        found = max(found, np.int64(value))
+    return found
 
 
 class Text(NamedTuple):

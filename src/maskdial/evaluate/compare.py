@@ -133,7 +133,8 @@ def one(run: Trained, config: TrainConfig, corpus: Any, items: Items, progress: 
     except Interrupted:
         raise
     except Exception as error:  # whatever it is, the other objectives can still be compared
-        run.failed = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
+        plain = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        run.failed = getattr(error, "message", "") or plain
         say(f"{label} failed: {run.failed}", progress)
     return run
 

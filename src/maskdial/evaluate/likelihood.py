@@ -50,7 +50,8 @@ def bits_per_byte(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:
     size = [items.bytes(p.ids, cut) for p, cut in zip(passages, cuts, strict=True)]
     unigram = [-items.unigram[p.ids[cut:]].sum() / log(2) for p, cut in zip(passages, cuts, strict=True)]
     records = [record(items, p, bits=float(-n / log(2)), bytes=b) for p, n, b in zip(passages, nats, size, strict=True)]
-    return Outcome.of([p.group for p in passages], -nats / log(2), size, unigram, better="lower", note=note, records=records)
+    return Outcome.of([p.group for p in passages], -nats / log(2), size, unigram, better="lower", note=note, bound=bounded,
+                      records=records)  # fmt: skip
 
 
 def bits_per_byte_documents(scorer: Scorer, phrasing: Phrasing, items: Items) -> Found:

@@ -74,7 +74,8 @@ def pack(found: Found) -> dict[str, Any]:
     if not isinstance(found, Outcome):
         return found
     arrays = {n: getattr(found, n).tolist() for n in ("document", "top", "bottom", "reference")}
-    return arrays | {"better": found.better, "note": found.note, "proportion": found.proportion, "records": list(found.records)}
+    plain = {n: getattr(found, n) for n in ("better", "note", "proportion", "bound")}
+    return arrays | plain | {"records": list(found.records)}
 
 
 def unpack(value: Mapping[str, Any]) -> Found:

@@ -32,7 +32,8 @@ class Outcome:
 
     `top / bottom` summed over items is the value and `reference / bottom` the baseline on the same items; `document` says
     which items belong together. `better` is "higher" or "lower". `proportion` marks shares of right answers, whose interval
-    does not collapse when all items agree. `records` are the per-item details written beside the report.
+    does not collapse when all items agree; `bound` values that may be better than they could be measured. `records` are the
+    per-item details written beside the report.
     """
 
     document: Int64[np.ndarray, " n"]
@@ -42,6 +43,7 @@ class Outcome:
     better: str = "higher"
     note: str = ""
     proportion: bool = False
+    bound: bool = False
     records: Sequence[Mapping[str, Any]] = field(default=())
 
     @classmethod
@@ -66,11 +68,11 @@ class Outcome:
         return float(self.reference.sum() / self.bottom.sum())
 
     def to_json(self) -> dict[str, Any]:
-        """`{value, low, high, baseline, better, n, note?}` with the 95 % interval over documents."""
+        """`{value, low, high, baseline, better, n, bound?, note?}` with the 95 % interval over documents."""
         low, high = interval([self])
         made: dict[str, Any] = {"value": self.value, "low": low, "high": high, "baseline": self.baseline, "better": self.better,
                                 "n": len(self)}  # fmt: skip
-        return made | ({"note": self.note} if self.note else {})
+        return made | ({"bound": True} if self.bound else {}) | ({"note": self.note} if self.note else {})
 
 
 def not_applicable(why: str) -> dict[str, Any]:
@@ -152,10 +154,11 @@ def _difference(a: Sequence[Outcome], b: Sequence[Outcome]) -> tuple[dict[str, A
 def differences(found: Mapping[str, Mapping[str, Sequence[Outcome]]]) -> dict[str, list[dict[str, Any]]]:
     """All pairwise differences of `found[probe][objective]` (one outcome a seed), each `{a, b, difference, low, high, p, real}`.
 
-    The family of Holm's correction is every difference of the comparison. Only pairs that answered the same items compare.
+    The family of Holm's correction is every difference of the comparison. Only pairs that answered the same items compare. No
+    difference is real that puts a bound behind another value: the bound's own value may be better than both.
     """
     made: dict[str, list[dict[str, Any]]] = {}
-    flat: list[tuple[dict[str, Any], float]] = []
+    flat: list[tuple[dict[str, Any], float, bool]] = []
     for probe, by_name in found.items():
         names = list(by_name)
         pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if _same_items(by_name[a], by_name[b])]
@@ -163,10 +166,16 @@ def differences(found: Mapping[str, Mapping[str, Sequence[Outcome]]]) -> dict[st
             values, p = _difference(by_name[a], by_name[b])
             entry = {"a": a, "b": b, **values, "p": p}
             made.setdefault(probe, []).append(entry)
-            flat.append((entry, p))
-    for (entry, _), real in zip(flat, holm([p for _, p in flat]), strict=True):
-        entry["real"] = bool(real)
+            flat.append((entry, p, _told(values["difference"], by_name[a][0], by_name[b][0])))
+    for (entry, _, told), real in zip(flat, holm([p for _, p, _ in flat]), strict=True):
+        entry["real"] = bool(real) and told
     return made
+
+
+def _told(difference: float, a: Outcome, b: Outcome) -> bool:
+    """Whether the worse of two values is more than a bound."""
+    worse = a if (difference > 0) == (a.better == "lower") else b
+    return not worse.bound
 
 
 def _same_items(a: Sequence[Outcome], b: Sequence[Outcome]) -> bool:

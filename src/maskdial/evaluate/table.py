@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from maskdial.evaluate.behaviour import SETTINGS, prompts
 from maskdial.evaluate.items import Items
 from maskdial.evaluate.machine import cores, cpu
@@ -19,7 +17,6 @@ from maskdial.evaluate.selection import Entry
 from maskdial.evaluate.statistics import DRAWS, Outcome, differences
 from maskdial.mixture import Mixture
 from maskdial.objective import Objective
-from maskdial.sample import Sample, rows
 from maskdial.train.budget import Budget
 from maskdial.train.folder import versions
 from maskdial.vocab import Vocab
@@ -133,31 +130,16 @@ def samples(folder: Path, trained: Sequence[Trained]) -> None:
 
 def views(chosen: Sequence[Entry], corpus: Any, items: Items) -> list[dict[str, Any]]:
     """The same held-out text under each objective, as `sample-view/1` with the objective's name in the comparison."""
-    from maskdial.view import view
+    from maskdial.view import sample, view
 
     made = []
     for entry in chosen:
         try:
-            seen = view(shown(one_text(items), entry.objective(), corpus.tokenizer, items.language))
+            seen = view(sample(one_text(items), entry.objective(), tokenizer=corpus.tokenizer))
         except ValueError:  # the vocabulary lacks a token that this objective needs; its entry says so
             continue
         made.append(seen | {"name": entry.name})
     return made
-
-
-def shown(text: str, objective: Objective | Mixture, tokenizer: Any, language: int | None) -> Sample:
-    """One text under an objective, with every column of rows that one may need: the text's second half of sentences is the second
-    part of a pair, or the completion, and follows the first."""
-    from maskdial.view import decide
-
-    ids, word, sentence, spans = tokenizer.encode_columns(text)
-    begins = np.flatnonzero(sentence)[1:]
-    half = int(begins[np.abs(begins - len(ids) // 2).argmin()]) if len(begins) else len(ids) // 2
-    spoken = None if language is None else [np.full(len(ids), language)]
-    table = rows([ids], word=[word], sentence=[sentence], part=[np.arange(len(ids)) >= half], label=[0], language=spoken)
-    one = objective.build(table, tokenizer.vocab, decide(objective, table, tokenizer.vocab, 0, None, None), provenance=True)[0]
-    one.context = {"objective": objective, "text": text, "tokenizer": tokenizer, "spans": spans, "seed": 0, "hide": None, "force": None}
-    return one
 
 
 def one_text(items: Items) -> str:

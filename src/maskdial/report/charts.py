@@ -208,25 +208,26 @@ def tradeoff(folder: Folder) -> Chart | None:
         return None
     points.sort(key=lambda p: (p[1], p[2], p[0]))
     width, height = max(max(p[1] for p in points), 1.0) * 1.12, max(p[2] for p in points) * 1.18
-    with canvas(400, 270, 50, 20, 16, 44) as (figure, axes):
+    tall = 270 + 10 * max(0, len(points) - 8)  # room for the names
+    with canvas(400, tall, 50, 20, 16, 44) as (figure, axes):
         axes.plot([p[1] for p in points], [p[2] for p in points], linewidth=0, marker="o", markersize=8, color=DATA)
         axes.set_xlim(0, width)
         axes.set_ylim(0, height)
-        for label, x, y, dx, dy in _labels(points, 330 / width, 210 / height):
+        for label, x, y, dx, dy in _labels(points, 330 / width, (tall - 60) / height):
             axes.annotate(label, (x, y), (dx, dy), textcoords="offset points", ha="left" if dx > 0 else "right", va="center", color=INK)
         axes.set_xlabel("tokens scored for each token of text")
-        axes.set_ylabel("tokens in sight of a scored position")
+        axes.set_ylabel("positions in sight of a scored one, for each token")
         title = "How much is asked, and how much may be seen"
         said = "; ".join(f"{name}: {three(x)} scored for each token of text, each seeing {three(y)}" for name, x, y in points)
         svg = themed(figure, "tradeoff", title, said + ".")
     rows: list[tuple[str, ...]] = [(name, three(x), three(y)) for name, x, y in points]
-    return Chart("tradeoff", svg, ("objective", "scored for each token of text", "tokens in sight, mean"), rows)
+    return Chart("tradeoff", svg, ("objective", "scored for each token of text", "positions in sight for each token, mean"), rows)
 
 
 def _labels(points: list[tuple[str, float, float]], across: float, up: float) -> list[tuple[str, float, float, float, float]]:
     """(label, x, y, dx, dy): one label for points that coincide, each beside its point where no other label or point is.
 
-    `across` and `up` are pixels for a unit of either axis; a label that finds no free place takes the last one tried.
+    `across` and `up` are pixels for a unit of either axis; a point whose label finds no free place is named in the table alone.
     """
     together: dict[tuple[float, float], list[str]] = {}
     for name, x, y in points:
@@ -236,13 +237,13 @@ def _labels(points: list[tuple[str, float, float]], across: float, up: float) ->
     for (x, y), names in together.items():
         label = _clip(names[0]) + (f" +{len(names) - 1}" if len(names) > 1 else "")
         size = 6.4 * len(label)
-        for dx, dy in ((8, 0), (-8, 0), (8, 12), (8, -12), (-8, 12), (-8, -12)):
+        for dx, dy in ((dx, dy) for dy in (0, 12, -12) for dx in (8, -8)):
             left, middle = x * across + (dx if dx > 0 else dx - size), y * up + dy
             box = (left, middle - 6, left + size, middle + 6)
-            if left > 0 and box[2] < 335 and not any(_overlap(box, other) for other in taken):
+            if left > 0 and box[2] < 335 and box[1] > 0 and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                made.append((label, x, y, dx, dy))
                 break
-        taken.append(box)
-        made.append((label, x, y, dx, dy))
     return made
 
 
@@ -251,8 +252,8 @@ def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float,
 
 
 def place(view: Json) -> tuple[float, float] | None:
-    """A view's point in the trade-off: scored tokens a token of text, mean visible context of its scored positions."""
+    """A view's point in the trade-off, both for each token of its text: scored positions, and what each of them sees (mean)."""
     stats = view.get("stats", {})
     tokens = stats.get("tokens")
     seen = stats.get("mean_context_scored")
-    return (stats.get("scored", 0) / tokens, float(seen)) if finite(tokens) and tokens and finite(seen) else None
+    return (stats.get("scored", 0) / tokens, seen / tokens) if finite(tokens) and tokens and finite(seen) else None

@@ -108,7 +108,8 @@ def _texts(folder: Folder) -> Json:
          "picture": strips.picture(name, view), "said": strips.read_out(view)}
         for name, view in views.items()
     ]  # fmt: skip
-    text = next((str(view.get("text", "")) for view in views.values()), "")
+    told = [str(view.get("text", "")) for view in views.values()]  # a pair's has a second text behind it
+    text = max(told, key=told.count, default="")
     return {"texts": shown, "text": text, "kinds": strips.kinds_in(list(views.values())), "tradeoff": charts.tradeoff(folder)}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maskdial.report.folder import Json, slug
-from maskdial.report.numbers import three
+from maskdial.report.numbers import listed, three
 from maskdial.report.svg import escape, frame
 
 #: kind → letter drawn on the token (so that colour is never alone) and words for it
@@ -17,6 +17,8 @@ KINDS = {
 }  # fmt: skip
 #: beyond these a strip says how many tokens it leaves out, and a picture draws no hatch
 LONGEST, FINEST = 64, 40
+#: about how wide a letter of a picture's label is
+LETTER = 5.4
 TWO_WAY, ONE_WAY, HIDDEN = "two", "one", "no"
 
 
@@ -41,21 +43,41 @@ class Strip:
 
 
 def strips(view: Json) -> list[Strip]:
-    """The streams of a view, each as a strip."""
-    return [_strip(stream, several=len(view["streams"]) > 1) for stream in view["streams"]]
+    """The streams of a view, each as a strip; a text that is there once more to be asked about as two. A second network's view
+    comes last."""
+    several = len(view["streams"]) > 1
+    made = [_strip(stream, label, part) for stream in view["streams"] for label, part in _parts(stream, several)]
+    return made + ([_strip(stream, "What the second network reads", slice(None)) for stream in second["streams"]]
+                   if (second := view.get("second")) else [])  # fmt: skip
 
 
-def _strip(stream: Json, several: bool) -> Strip:
-    tokens = []
-    until = min(len(stream["tokens"]), int(stream.get("pad_from", len(stream["tokens"]))))
-    for i, token in enumerate(stream["tokens"][:until][:LONGEST]):
+def _parts(stream: Json, several: bool) -> list[tuple[str, slice]]:
+    """(label, which tokens): in one stream, places that come again are slots in which the answers stand (XLNet, GLM, blocks)."""
+    places = [token.get("position") for token in stream["tokens"][: _until(stream)]]
+    again = next((i for i, place in enumerate(places) if place is not None and place in places[:i]), None)
+    if again is not None and not several:
+        return [("Text", slice(again)), ("Answer slots", slice(again, None))]
+    named = {"source": "Source" if several else "Input", "answer": "Answer"}.get(stream["id"])
+    return [(named or str(stream.get("label", stream["id"])), slice(None))]
+
+
+def _until(stream: Json) -> int:
+    return min(len(stream["tokens"]), int(stream.get("pad_from", len(stream["tokens"]))))
+
+
+def _strip(stream: Json, label: str, part: slice) -> Strip:
+    tokens, heads = [], [str(name) for name in stream.get("heads", [])]
+    here = range(_until(stream))[part]
+    for i in here[:LONGEST]:
+        token = stream["tokens"][i]
         targets = [head[i] for head in stream.get("targets", [])]
         weights = [head[i] for head in stream.get("loss", [])]
         said = tuple(spelled(t["t"]) if t else "" for t in targets)
         letter, told = KINDS.get(token.get("kind", "kept"), ("", ""))
         tokens.append(Token(spelled(token["t"]), token.get("kind", "kept"), letter, told, said, any(weights)))
-    label = {"source": "Source" if several else "Input", "answer": "Answer"}.get(stream["id"]) or str(stream.get("label", stream["id"]))
-    return Strip(label, tuple(tokens), until - len(tokens), any(t.scored for t in tokens))
+    asks = any(t.scored for t in tokens)
+    questions = f" · asked below, line by line: {listed(heads)}" if asks and len(heads) > 1 else ""
+    return Strip(label + questions, tuple(tokens), len(here) - len(tokens), asks)
 
 
 def spelled(text: str) -> str:
@@ -80,7 +102,7 @@ def sight(view: Json) -> tuple[list[list[str]], list[tuple[str, int]]]:
     With two streams the source stands first and the answer second: an encoder–decoder is a prefix order with weights of
     its own, and drawn this way it can be compared with every single-stream objective.
     """
-    sizes = [(s["id"], min(len(s["tokens"]), int(s.get("pad_from", len(s["tokens"]))))) for s in view["streams"]]
+    sizes = [(s["id"], _until(s)) for s in view["streams"]]
     start, total = {}, 0
     for name, size in sizes:
         start[name], total = total, total + size
@@ -111,6 +133,7 @@ def picture(name: str, view: Json) -> str:
     top = 14.0 if several else 0.5
     where = _places(sizes, cell, 5.0 if several else 0.0)
     side = where[-1] + cell
+    wide = side + 8
     parts = [
         f'<g transform="translate(0 {top:g})">',
         *(_row(row, cells[row], where, cell, fine) for row in range(count)),
@@ -119,9 +142,13 @@ def picture(name: str, view: Json) -> str:
     parts += [f'<rect class="bar" x="{side + 3:.4g}" y="{where[row]:.4g}" width="4" height="{cell:.4g}"/>' for row in _scored(view)]
     parts.append("</g>")
     if several:
-        starts = [where[sum(size for _, size in sizes[:i])] for i in range(len(sizes))]
-        parts += [f'<text x="{x:.4g}" y="10">{escape(stream)}</text>' for x, (stream, _) in zip(starts, sizes, strict=True)]
-    return frame(f"sight-{slug(name)}", f"{name}: who looks at whom", told(name, view), side + 8, side + top + 1, "".join(parts), "sight")
+        free = 0.0
+        for i, (stream, size) in enumerate(sizes):
+            x = max(free, where[sum(n for _, n in sizes[:i])]) if size else free
+            free = x + LETTER * (len(stream) + 1)
+            parts.append(f'<text x="{x:.4g}" y="10">{escape(stream)}</text>')
+        wide = max(wide, free)
+    return frame(f"sight-{slug(name)}", f"{name}: who looks at whom", told(name, view), wide, side + top + 1, "".join(parts), "sight")
 
 
 def _places(sizes: list[tuple[str, int]], cell: float, gap: float) -> list[float]:
@@ -173,7 +200,7 @@ def _scored(view: Json) -> list[int]:
     """Rows of the square that bear loss."""
     rows, start = [], 0
     for stream in view["streams"]:
-        size = min(len(stream["tokens"]), int(stream.get("pad_from", len(stream["tokens"]))))
+        size = _until(stream)
         rows += [start + i for i in range(size) if any(head[i] for head in stream.get("loss", []))]
         start += size
     return rows
@@ -208,6 +235,7 @@ def read_out(view: Json) -> str:
     leaks = int(stats.get("leaks", 0))
     own = {0: "None can see its own answer", 1: "1 can see its own answer"}.get(leaks, f"{leaks} can see their own answer")
     own += _why(view, leaks)
-    said = f"{stats.get('tokens', 0)} tokens of text, {stats.get('scored', 0)} scored"
+    member = f"Shown as its member {view['member']}: " if view.get("member") else ""
+    said = f"{member}{stats.get('tokens', 0)} tokens of text, {stats.get('scored', 0)} scored"
     seen = f", each seeing {three(stats['mean_context_scored'])} positions on average" if stats.get("mean_context_scored") else ""
     return f"{said}{seen}. {own}."

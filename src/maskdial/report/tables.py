@@ -93,7 +93,7 @@ def _tradeoff(folder: Folder) -> Json:
     values = [{"objective": name, "scored": where[0], "in_sight": where[1]} for name, where in places if where]
     encoding = {
         "x": {"field": "scored", "type": "quantitative", "title": "tokens scored for each token of text"},
-        "y": {"field": "in_sight", "type": "quantitative", "title": "tokens in sight of a scored position"},
+        "y": {"field": "in_sight", "type": "quantitative", "title": "positions in sight of a scored one, for each token of text"},
     }
     layer = [{"mark": {"type": "point", "filled": True, "size": 80}},
              {"mark": {"type": "text", "align": "left", "dx": 8}, "encoding": {"text": {"field": "objective"}}}]  # fmt: skip

@@ -1,0 +1,115 @@
+"""Million body tokens a second that each recipe makes into samples: plain arrays out, fresh noise every call.
+
+The epoch changes every call: repeating one batch would train the branch predictor and flatter the figure. A peer gets the same
+rows in the same run; a copy of what is read and what must be said is the limit.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from maskdial.recipes import objective
+from maskdial.rows import Rows
+from maskdial.vocab import Vocab
+
+SIZE = 32_000
+WARM = 3
+
+
+def vocabulary(size: int = SIZE) -> Vocab:
+    """A vocabulary with every role; ordinary ids lie between the special ones and 140 sentinels."""
+    return Vocab(size=size, pad=0, bos=1, eos=2, eod=3, cls=4, sep=5, mask=6, unk=7, start=8,
+                 sentinels=tuple(range(size - 1, size - 141, -1)), languages={"en": 9}, modes={"R": 11, "S": 12, "X": 13},
+                 fim={"prefix": 14, "middle": 15, "suffix": 16, "pad": 17}, reserved=frozenset(range(18, 100)))  # fmt: skip
+
+
+def table(rows: int, length: int, vocab: Vocab) -> Rows:
+    """Random rows with every column that a recipe may need."""
+    g, total = np.random.default_rng(0), rows * length
+    place = np.tile(np.arange(length), rows)
+    return Rows(
+        tokens=vocab.body[g.integers(0, len(vocab.body), total)], offsets=np.arange(rows + 1, dtype=np.int64) * length,
+        index=np.arange(rows, dtype=np.uint64), segment=np.zeros(total, dtype=np.int32), word=(g.random(total) < 0.7).astype(np.uint8),
+        sentence=(g.random(total) < 0.05).astype(np.uint8), part=(place >= length // 2).astype(np.uint8),
+        language=np.full(total, 9, dtype=np.int32), label=(np.arange(rows) % 2).astype(np.int32),
+    )  # fmt: skip
+
+
+def seconds(call: Callable[[int], Any], calls: int, threads: int = 1) -> float:
+    """Median seconds a call, by each thread at the same time when there are several; every call gets a number of its own."""
+    for i in range(WARM):
+        call(1_000_000 + i)
+    number = count()
+
+    def run(_: int) -> list[float]:
+        made = []
+        for _call in range(calls):
+            start = time.perf_counter()
+            call(next(number))
+            made.append(time.perf_counter() - start)
+        return made
+
+    if threads == 1:
+        return statistics.median(run(0))
+    with ThreadPoolExecutor(threads) as pool:
+        return statistics.median(s for part in pool.map(run, range(threads)) for s in part)
+
+
+def recipes(names: list[str], rows: Rows, vocab: Vocab, calls: int, threads: int, provenance: bool) -> Iterator[dict[str, Any]]:
+    """One figure a recipe: Mtok/s on one thread and, if asked, on several together; why not, where a recipe refuses."""
+    total = len(rows.tokens) / 1e6
+    for name in names:
+        made = objective(name)
+
+        def call(i: int, made: Any = made) -> Any:
+            samples = made(rows, vocab, seed=0, epoch=i, provenance=provenance)
+            return samples.read, samples.target, samples.origin if provenance else None
+
+        try:
+            found: dict[str, Any] = {"name": name, "mtok_s": total / seconds(call, calls)}
+            if threads > 1:
+                found["threads"] = {str(threads): threads * total / seconds(call, calls, threads)}
+        except ValueError as refusal:
+            found = {"name": name, "refused": str(refusal)}
+        yield found
+
+
+def limit(rows: Rows, calls: int) -> dict[str, Any]:
+    """Copying two arrays of the tokens' size: what is read and what must be said."""
+    took = seconds(lambda i: (rows.tokens.copy(), rows.tokens.copy()), calls)
+    return {"name": "numpy copy of read and target", "mtok_s": len(rows.tokens) / 1e6 / took, "peer": True}
+
+
+def peers(rows: Rows, length: int, calls: int) -> Iterator[dict[str, Any]]:
+    """Hugging Face's masked-LM collator end to end and its inner function; nothing where transformers is absent."""
+    try:
+        import torch
+        from tokenizers import Tokenizer
+        from tokenizers.models import WordLevel
+        from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
+    except ImportError:
+        return
+    before, total = torch.get_num_threads(), len(rows.tokens) / 1e6
+    torch.set_num_threads(1)
+    try:
+        words = {f"w{i}": i for i in range(SIZE)} | {"[MASK]": 6, "[PAD]": 0}
+        plain = Tokenizer(WordLevel(words, unk_token="w1"))
+        tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=plain, mask_token="[MASK]", pad_token="[PAD]")  # type: ignore[no-untyped-call]
+        collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
+        table = rows.tokens.reshape(-1, length)
+        features = [{"input_ids": row.tolist()} for row in table]
+        inner = torch.from_numpy(table.astype(np.int64))
+        special = torch.zeros_like(inner, dtype=torch.bool)
+        whole = seconds(lambda i: collator(features), calls)
+        yield {"name": "Hugging Face MLM collator, end to end", "mtok_s": total / whole, "peer": True}
+        masked = seconds(lambda i: collator.torch_mask_tokens(inner.clone(), special_tokens_mask=special), calls)
+        yield {"name": "Hugging Face MLM collator, inner function", "mtok_s": total / masked, "peer": True}
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,29 @@
+"""`maskdial bench`: what it prints, not how fast."""
+
+import json
+
+import maskdial as md
+from tests.cli.run import maskdial
+
+
+def test_every_recipe_gets_a_figure():
+    status, out, _ = maskdial("bench", "samples", "--rows", 4, "--length", 64, "--calls", 1, "--threads", 2, "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert found["schema"] == "bench/1"
+    ours = {one["name"]: one for one in found["data"] if not one.get("peer")}
+    assert set(ours) == set(md.recipes())
+    for name, one in ours.items():
+        assert one["mtok_s"] > 0, name
+        assert one["threads"]["2"] > 0, name
+
+
+def test_a_choice_of_recipes_and_provenance_in_words():
+    status, out, _ = maskdial("bench", "samples", "-o", "bert,gpt", "--rows", 2, "--length", 32, "--calls", 1, "--provenance")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[2:4]] == ["bert", "gpt"]
+
+
+def test_mistakes():
+    assert maskdial("bench", "sample")[0] == 2
+    assert maskdial("bench", "samples", "-o", "brt")[0] == 2
