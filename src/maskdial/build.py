@@ -13,8 +13,9 @@ from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.render import AS_MASK, AS_RANDOM
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text, offsets_of
+from maskdial.corruption.units import decode, following_read, lay_out, make_room, mark_overtaken, rim, shift
 from maskdial.corruption.words import first_parts
-from maskdial.sample import KEPT, MASK, MOVED, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
+from maskdial.sample import MASK, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
 from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
 from maskdial.vocab import Vocab
 
@@ -26,92 +27,15 @@ if TYPE_CHECKING:
     Lengths = Int64[np.ndarray, " u"]
 
 
-FOUR = np.int32(4)
 #: no token
 NONE = np.empty(0, dtype=np.int32)
-
-
-@rng.kernel
-def _lay_out(text, added, answer, answers, source, total, middle, out):  # type: ignore[no-untyped-def]
-    out[0] = 0
-    for u in range(len(text)):
-        source[u] = text[u] + added
-        middle[u] = out[u] + source[u]
-        total[u] = source[u] + answer[u] if answers else source[u]
-        out[u + 1] = out[u] + total[u]
-
-
-@rng.kernel
-def _shift(said, begin, end, opening, read):  # type: ignore[no-untyped-def]
-    for u in range(len(begin)):
-        if end[u] > begin[u]:
-            read[begin[u]] = opening[u]
-            rng.copy(said, begin[u], end[u] - begin[u] - 1, read, begin[u] + 1)
-
-
-@rng.kernel
-def _following_read(read, begin, end, silent, said):  # type: ignore[no-untyped-def]
-    for u in range(len(begin)):
-        if end[u] > begin[u]:
-            rng.copy(read, begin[u] + 1, end[u] - begin[u] - 1, said, begin[u])
-            said[end[u] - 1] = silent
-
-
-@rng.kernel
-def _rim(read, said, begin, middle, end, silent, head, tail, answers, opening):  # type: ignore[no-untyped-def]
-    """What stands around the text of every unit: a frame (`head` and `tail`, when they are there), silence before an answer, and
-    what an answer reads behind its opening token (when it has one)."""
-    for u in range(len(begin)):
-        if answers:
-            said[begin[u] : middle[u]] = silent
-        if len(head):
-            read[begin[u]], said[begin[u]] = head[u], silent
-        if len(tail):
-            read[middle[u] - 1], said[middle[u] - 1] = tail[u], silent
-        if len(opening) and end[u] > middle[u]:
-            read[middle[u]] = opening[u]
-            rng.copy(said, middle[u], end[u] - middle[u] - 1, read, middle[u] + 1)
-
-
-@rng.kernel
-def _decode(read, said, out, body, place, kind):  # type: ignore[no-untyped-def]
-    """From numbers, in place: `read` becomes origin and `said` answer."""
-    for u in range(len(body)):
-        length, first = np.int32(body[u]), np.uint64(out[u])
-        for i in range(np.uint64(out[u + 1]) - first):
-            number = read[first + i]
-            origin = number >> FOUR
-            stands_for = origin
-            for _ in range(2):  # a token introduced in place of an introduced one stands for what that one stood for
-                slot = np.int32(stands_for - length)
-                stands_for = stands_for if slot < 0 else slot >> np.int32(2) if slot & np.int32(3) == 0 else np.int32(-1)
-            read[first + i], place[first + i], kind[first + i] = origin, stands_for, number & np.int32(15)
-            said[first + i] = max(said[first + i] >> FOUR, np.int32(-1))
-
-
-@rng.kernel
-def _mark_overtaken(origin, out, body, kind):  # type: ignore[no-untyped-def]
-    for u in range(len(body)):
-        latest = np.int64(0)
-        for i in range(np.uint64(out[u]), np.uint64(out[u + 1])):
-            here = np.int64(origin[i]) if origin[i] < body[u] else np.int64(0)
-            if here < latest and kind[i] == KEPT:
-                kind[i] = MOVED
-            latest = max(latest, here)
-
-
-@rng.kernel
-def _make_room(column, at, end):  # type: ignore[no-untyped-def]
-    for u in range(len(at)):
-        if end[u] > at[u]:
-            column[at[u] + 1 : end[u]] = column[at[u] : end[u] - 1].copy()
 
 
 class Build:
     """One call of `Objective.build`. A recipe's own columns (`Objective.columns`) are computed from what stands here.
 
-    `units` of `rows`; int64 a unit: `source`, `answer`, `total` (positions of the parts and of both), `begin`, `middle` (where the answer
-    begins) and `end` in the columns; `front` is how many special tokens stand before the text.
+    `units` of `rows`; int64 a unit: `source`, `answer`, `total` (positions of the parts, of both), `begin`, `at` (where the text
+    begins), `middle` (where the answer begins) and `end` in the columns; `front` is how many special tokens stand before the text.
     """
 
     def __init__(self, objective: Objective, rows: Rows, vocab: Vocab, decisions: Decisions) -> None:
@@ -130,10 +54,12 @@ class Build:
         added = self.front + int(self.tail is not None) + int(self.between is not None)
         answers = objective.target.answers
         answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame) if answers else lengths
-        self.source, self.total, self.middle = np.empty((3, len(units)), dtype=np.int64)
-        self.out = np.empty(len(units) + 1, dtype=np.int64)
-        _lay_out(lengths, added, answer, answers, self.source, self.total, self.middle, self.out)
+        self.source, self.out = np.empty(len(units), dtype=np.int64), np.empty(len(units) + 1, dtype=np.int64)
         self.begin, self.end = self.out[:-1], self.out[1:]
+        self.total = np.empty(len(units), dtype=np.int64) if answers else self.source
+        self.middle = np.empty(len(units), dtype=np.int64) if answers else self.end
+        self.at = np.empty(len(units), dtype=np.int64) if self.front else self.begin
+        lay_out(lengths, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
         framed = self.opened or added > 0
         #: whether what is read is the rows' tokens, unchanged and unframed: then it is not copied
         self.as_it_is = not framed and not answers and all(type(s).write is Keep.write for s in objective.steps)
@@ -205,21 +131,21 @@ class Build:
         body, begin, end, middle = self.text(numbers), self.begin, self.end, self.middle
         if self.opened:
             o.target.write(body, d, ink, silent, said, begin, True)
-            _shift(body.values, begin, end, self.special(HEAD, "bos", ink), read)
+            shift(body.values, begin, end, self.special(HEAD, "bos", ink), read)
             return
-        text, at = body, begin + self.front if self.front else begin
+        text, lengths = body, self.units.lengths
         for step in o.steps[:-1]:
-            text = run(step, text, d, ink)
+            text, lengths = run(step, text, lengths, d, ink)
         if read is not body.values:
-            o.steps[-1].write(text, d, ink, read, at)
+            o.steps[-1].write(text, d, ink, read, self.at)
         if o.target.answers:
             o.target.write(body, d, ink, silent, said, middle, o.frame)
         elif not o.target.over_read:
-            o.target.write(body, d, ink, silent, said, at, False)
+            o.target.write(body, d, ink, silent, said, self.at, False)
         if not self.as_it_is:
             self.write_around(read, said, ink, silent)
         if o.target.over_read:
-            _following_read(read, begin, end, np.int32(silent), said)
+            following_read(read, begin, end, np.int32(silent), said)
         if o.target.reads_itself:
             o.target.read(body, d, ink, read, middle)
 
@@ -237,11 +163,11 @@ class Build:
         if self.between is not None:
             at = self.begin + self.front + self.cut
             for column in (read, said):
-                _make_room(column, at, self.middle)
+                make_room(column, at, self.middle)
             read[at], said[at] = self.special(BETWEEN, self.between, ink), silent
         answers, head, tail = self.o.target.answers, self.special(HEAD, self.head, ink), self.special(TAIL, self.tail, ink)
         opening = self.special(START, self.o.target.start, ink) if answers and not self.o.target.reads_itself else NONE
-        _rim(read, said, self.begin, self.middle, self.end, np.int32(silent), head, tail, answers, opening)
+        rim(read, said, self.begin, self.middle, self.end, np.int32(silent), head, tail, answers, opening)
         hidden = self.d.get("frame")
         if hidden is not None and hidden.any():
             for side, (clean, at) in enumerate(((head, self.begin), (tail, self.middle - 1))):
@@ -275,9 +201,9 @@ class Build:
         """origin, place, answer and kind, decoded from the numbers that the same kernels wrote."""
         self.write(True, origin, answer)
         kind = np.empty(len(origin), dtype=np.uint8)
-        _decode(origin, answer, self.out, self.body, place, kind)
+        decode(origin, answer, self.out, self.body, place, kind)
         if self.o.target.over_read:
-            _mark_overtaken(origin, self.out, self.body, kind)
+            mark_overtaken(origin, self.out, self.body, kind)
         return {"origin": origin, "place": place, "kind": kind, "answer": answer}
 
 
@@ -305,9 +231,10 @@ def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
     return made
 
 
-def run(step: Step, text: Text, d: Decisions, ink: Ink) -> Text:
-    """A step in the middle: text to text."""
-    offsets = offsets_of(step.lengths(text.lengths, d))
+def run(step: Step, text: Text, lengths: Lengths, d: Decisions, ink: Ink) -> tuple[Text, Lengths]:
+    """A step in the middle: text and its lengths to text and its lengths."""
+    after = step.lengths(lengths, d)
+    offsets = text.offsets if after is lengths else offsets_of(after)
     values = np.empty(offsets[-1], dtype=np.int32)
     step.write(text, d, ink, values, offsets[:-1])
-    return Text(values, offsets)
+    return Text(values, offsets), after

@@ -16,5 +16,6 @@ def nearest(word: str, known: object) -> str:
     from difflib import get_close_matches
 
     names = sorted(str(k) for k in known)  # type: ignore[attr-defined]
-    close = get_close_matches(word, names, n=1, cutoff=0.5)
+    close = get_close_matches(word, names, n=3, cutoff=0.5)
+    close.sort(key=lambda name: sorted(name) != sorted(word))  # letters that changed places are the likelier slip
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

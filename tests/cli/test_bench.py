@@ -1,8 +1,10 @@
 """`maskdial bench`: what it prints, not how fast."""
 
 import json
+from dataclasses import replace
 
 import maskdial as md
+from maskdial.bench import samples
 from tests.cli.run import maskdial
 
 
@@ -19,9 +21,20 @@ def test_every_recipe_gets_a_figure():
 
 
 def test_a_choice_of_recipes_and_provenance_in_words():
-    status, out, _ = maskdial("bench", "samples", "-o", "bert,gpt", "--rows", 2, "--length", 32, "--calls", 1, "--provenance")
+    chosen = ["-o", "bert,gpt", "-o", "bert:whole_word=true,name=wwm"]
+    status, out, _ = maskdial("bench", "samples", *chosen, "--rows", 2, "--length", 32, "--calls", 1, "--provenance")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()[2:4]] == ["bert", "gpt"]
+    assert [line.split()[0] for line in out.splitlines()[2:5]] == ["bert", "gpt", "wwm"]
+
+
+def test_what_an_objective_refuses_is_said(monkeypatch):
+    whole = samples.vocabulary()
+    monkeypatch.setattr(samples, "vocabulary", lambda: replace(whole, mask=None))
+    status, out, _ = maskdial("bench", "samples", "-o", "bert,gpt", "--rows", 2, "--length", 32, "--calls", 1, "--json")
+    assert status == 0
+    ours = {one["name"]: one for one in json.loads(out)["data"]}
+    assert "bert needs a mask token" in ours["bert"]["refused"]
+    assert ours["gpt"]["mtok_s"] > 0
 
 
 def test_mistakes():

@@ -251,13 +251,13 @@ class Asking(SimpleNamespace):
 
 
 def test_training_is_fed_pairs_and_epochs_of_pairs(sharded):
-    feed = Feed(Asking(name="nsp", layout="encoder", pairs="next", needs=("part", "label")), sharded, 40, seed=4, packing="isolated")
+    feed = Feed(Asking(name="nsp", layout="encoder", plan={"pairs": "next"}, needs=("part", "label")), sharded, 40, seed=4, packing="isolated")
     number = sharded.num_windows(40, pairs="next")
     assert number != sharded.num_windows(40)
     (one, first), (two, second) = feed.batches(number - 2, 5)
     assert (len(one), first, len(two), second) == (2, 0, 3, 1)
     assert one.label is not None
-    plain = Feed(Asking(name="sft", layout="decoder", needs=("part",)), sharded, 40, seed=4, packing="joined")
+    plain = Feed(Asking(name="sft", layout="decoder", plan={}, needs=("part",)), sharded, 40, seed=4, packing="joined")
     with pytest.raises(UserError, match="sft needs to know the part of each token") as caught:
         plain.batches(0, 1)
     assert "messages" in caught.value.hint

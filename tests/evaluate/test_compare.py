@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
+import maskdial as md
 from maskdial.cli import main
+from maskdial.cli.compare import table as module_table
 from maskdial.data.shards import open_or_prepare
 from maskdial.errors import UserError
 from maskdial.evaluate import compare as module
 from maskdial.evaluate.asking import ask
-from maskdial.evaluate.compare import compare, curve
-from maskdial.train import load
+from maskdial.evaluate.compare import Trained, compare, curve
+from maskdial.evaluate.selection import Entry
+from maskdial.evaluate.table import positions
+from maskdial.train import RunResult, load
+from maskdial.train.mixed_feed import MixedFeed
 
 SMALL = {"model.d": 32, "model.layers": 2, "model.heads": 2, "model.ffn": 64, "length": 64, "rows": 4, "threads": 1}
 CHOSEN = ["gpt,t5", "bart:permute=false,name=plain-bart", "bert"]
@@ -175,6 +180,60 @@ def test_ask_does_what_the_objective_can(finished: tuple[Path, dict[str, Any]]) 
             ask(t5, prompt, hide)
     with pytest.raises(UserError, match="nothing is hidden"):
         ask(bert, "The list of items")
+
+
+@pytest.fixture(scope="module")
+def others(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Recipes over pairs, mixtures, two networks, two streams; and one that this corpus cannot train."""
+    out = tmp_path_factory.mktemp("others") / "out"
+    names = ["bert-nsp,unilm,ul2r,electra,xlnet,block-diffusion,sft"]
+    return out, compare(names, data=corpus, budget="2steps", out=out, progress="off", **SMALL | {"model.ffn": 128})
+
+
+def test_every_kind_of_recipe_compares(others: tuple[Path, dict[str, Any]]) -> None:
+    out, found = others
+    assert {n: bool(o.get("failed")) for n, o in found["objectives"].items()} == {n: n == "sft" for n in found["objectives"]}
+    assert "part of each token" in found["objectives"]["sft"]["failed"]
+    whole = {n: o for n, o in found["objectives"].items() if n != "sft"}
+    sizes = [o["parameters"] for o in whole.values()]
+    assert max(sizes) <= 1.04 * min(sizes)  # inner widths go in steps of 8, which is 2 % of so small a model
+    for name, one in whole.items():
+        assert 0 < one["text_tokens"] <= one["positions"] <= 2 * 4 * 64, name
+        assert "value" in one["probes"]["cloze"], name
+    assert found["objectives"]["block-diffusion"]["probes"]["bits_per_byte"]["bound"]
+    assert "member" in found["objectives"]["ul2r"]["probes"]["bits_per_byte"]["note"]
+    assert [v["name"] for v in json.loads((out / "views.json").read_text())] == list(found["objectives"])
+    report = (out / "report.html").read_text()
+    assert all(f'id="card-{name}"' in report for name in found["objectives"])
+    lines = module_table(found).splitlines()
+    assert [line.split()[0] for line in lines[1:8]] == list(found["objectives"])
+    assert max(map(len, lines[:8])) < 130
+
+
+def test_positions_of_a_mixture_are_those_it_reads(corpus: Any) -> None:
+    mixed = md.mixture({"a": (md.objective("gpt"), 0.7), "b": (md.objective("t5"), 0.3)}, mode_tokens=False)
+    result = RunResult(Path(), steps=5, seconds=0.0, text_tokens=0, scored_tokens=0, flops=0.0, parameters=0, loss=None)
+    run = Trained(Entry("mixed", "gpt"), 0, Path(), result=result, rows=6, length=64)
+    fed = MixedFeed(mixed.over(30), corpus, 64, seed=0, packing="joined").batches(0, 30)
+    assert len({batch.member for batch in fed}) == 2
+    assert positions(mixed, run, corpus.vocab) == sum(int((batch["segment"] >= 0).sum()) for batch in fed)
+    gpt = MixedFeed(mixed, corpus, 64, seed=0, packing="joined").feeds["a"].batches(0, 30)
+    assert positions(md.objective("gpt"), run, corpus.vocab) == sum(int((batch["segment"] >= 0).sum()) for batch in gpt)
+
+
+def test_ask_every_kind_of_recipe(others: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    runs = {name: load(others[0] / "runs" / name) for name in ("unilm", "ul2r", "xlnet", "block-diffusion", "electra")}
+    done = {name: ask(run, "The list of").task for name, run in runs.items() if name != "electra"}
+    assert set(done.values()) == {"continue"}
+    for name in ("unilm", "ul2r", "xlnet", "electra"):
+        said = ask(runs[name], "The ____ of items is ____ and returned")
+        assert (said.task, len(said.filled)) == ("fill", 2), name
+        assert ("asked as its member" in said.note) == (name in ("unilm", "ul2r"))
+    with pytest.raises(UserError, match="block-diffusion cannot fill: it reads from the left and to the end of its block of 4"):
+        ask(runs["block-diffusion"], "The ____ of")
+    assert ask(runs["electra"], "The of list items", task="repair").task == "repair"
+    assert command("ask", str(others[0] / "runs" / "ul2r"), "The list") == 0
+    assert "ul2r cannot repair" in capsys.readouterr().err
 
 
 def command(*words: str) -> int:

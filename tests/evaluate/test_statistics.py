@@ -84,3 +84,17 @@ def test_seeds_widen_the_interval() -> None:
     assert high - low > 1.0
     single = interval(outcomes[:1])
     assert single[1] - single[0] < 0.05
+
+
+def test_a_bound_is_not_worse_than_what_it_may_be_better_than() -> None:
+    exact, bound = np.full(60, 2.0), np.full(60, 3.0)
+    a = Outcome.of(np.arange(60), exact + np.linspace(0, 0.1, 60), better="lower")
+    for real in (True, False):
+        b = Outcome.of(np.arange(60), bound, better="lower", bound=not real)
+        for pair in ({"a": [a], "b": [b]}, {"b": [b], "a": [a]}):
+            (found,) = differences({"p": pair})["p"]
+            assert found["real"] is real
+    below = Outcome.of(np.arange(60), exact - 1, better="lower", bound=True)  # even as a bound it is better
+    assert differences({"p": {"a": [a], "b": [below]}})["p"][0]["real"]
+    assert below.to_json()["bound"]
+    assert "bound" not in a.to_json()

@@ -37,7 +37,7 @@ MAY = {
                  "train", "view", "report"},
     "report": {*CONTRACT, "objective", "recipes", "view"},
     "conform": {*CONTRACT, "objective", "mixture", "recipes", "corruption", "data"},
-    "bench": {*CONTRACT, "recipes"},
+    "bench": {*CONTRACT, "objective", "mixture"},
     "interop": {*CONTRACT, "objective", "recipes", "data", "visibility"},
 }
 

@@ -8,6 +8,7 @@ import unicodedata
 
 import pytest
 
+import maskdial as md
 from maskdial.cli.card import card as card_command
 from maskdial.cli.report import report as report_command
 from maskdial.errors import UserError
@@ -23,7 +24,7 @@ from tests.report.tree import parse
 FIRST = ["objective", "training_sample", "architecture_fit", "behaviour_effect", "limitation"]
 
 
-@pytest.mark.parametrize("name", CYCLE)
+@pytest.mark.parametrize("name", md.recipes())
 def test_without_a_run_a_card_holds_literature_only_and_says_so(name):
     made = check(card(name))
     assert [f["id"] for f in made["fields"]][:5] == FIRST
@@ -68,10 +69,13 @@ def test_a_failed_run_is_a_limitation(tmp_path):
     assert made["fields"][4]["claims"][0]["text"].startswith("Did not finish")
 
 
-def test_a_recipe_without_a_written_card_says_what_it_says_of_itself(monkeypatch):
+@pytest.mark.parametrize("name", md.recipes())
+def test_a_recipe_without_a_written_card_says_what_it_says_of_itself(monkeypatch, name):
     monkeypatch.setattr(cards, "texts", lambda recipe: None)
-    made = check(card("gpt"))
+    made = check(card(name))
     assert made["fields"][0]["claims"][0]["text"] == made["formula"]
+    assert set(made["dials"]) == {"hide", "see", "score"}
+    assert not {"two-stream", "source-first", "mixed"} & set(made["dials"].values())
     assert made["fields"][0]["claims"][0]["source"]["url"].startswith("http")
     assert markdown(made)
     assert terminal(made)

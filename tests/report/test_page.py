@@ -179,6 +179,18 @@ def test_a_best_that_is_not_past_its_baseline_gets_no_star(tmp_path):
     assert all("no difference found from the baseline" in c.text for c in cells)
 
 
+def test_a_bound_is_marked_and_not_called_worse(tmp_path):
+    folder = make(tmp_path / "bound", names=["gpt", "bert"], points=2)
+    edit(folder, lambda found: found["objectives"]["gpt"]["probes"]["bits_per_byte"].update(bound=True, value=9.5, low=9.4, high=9.6))
+    page = parse(build(folder).read_text(encoding="utf-8"))
+    (cell,) = [c for c in page.one("glance-table").all("td", "value") if c.attributes["data-key"] == "bits_per_byte"]
+    assert cell.all("span", "num")[0].text == "≤ 9.50"
+    assert "no difference found from the baseline" in cell.text
+    assert "an upper bound" in page.one("glance").text
+    plain = parse(build(make(tmp_path / "plain", names=["gpt"], points=2)).read_text(encoding="utf-8"))
+    assert "an upper bound" not in plain.one("glance").text
+
+
 def test_one_seed_is_said_and_three_are_not(page, tmp_path):
     assert "One seed: differences between runs are not measured" in page.all("p", "banner")[0].text
     three = parse(build(make(tmp_path / "three", names=["gpt", "bert"], seeds=3)).read_text(encoding="utf-8"))

@@ -81,8 +81,11 @@ PROBE = """
 import hashlib, numpy as np, maskdial as md
 from maskdial import rng
 print(rng.keys(3, "bert", 1, np.arange(4, dtype=np.uint64)).tolist(), int(rng.draw(np.uint64(9), np.uint64(2))), rng.word("t5"))
-vocab = md.Vocab(size=640, pad=0, bos=1, eos=2, cls=4, sep=5, mask=6, start=8, sentinels=range(639, 499, -1), reserved=range(9, 100))
-rows = md.rows([range(100, 260), range(200, 320)], sentence=[[i % 20 == 0 for i in range(160)], [i % 30 == 0 for i in range(120)]])
+vocab = md.Vocab(size=640, pad=0, bos=1, eos=2, cls=4, sep=5, mask=6, start=8, sentinels=range(639, 499, -1), languages={"en": 9},
+                 modes={"R": 11, "S": 12, "X": 13}, fim={"prefix": 14, "middle": 15, "suffix": 16}, reserved=range(17, 100))
+sizes = (160, 120)
+rows = md.rows([range(100, 260), range(200, 320)], sentence=[[i % 20 == 0 for i in range(n)] for n in sizes],
+               word=[[i % 3 == 0 for i in range(n)] for n in sizes], part=[[i > 50 for i in range(n)] for n in sizes], label=[0, 1])
 for name in md.recipes():
     s = md.objective(name)(rows, vocab, seed=11, epoch=2)
     print(name, hashlib.sha256(s.read.tobytes() + s.target.tobytes() + s.order.tobytes()).hexdigest())

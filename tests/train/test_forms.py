@@ -92,7 +92,7 @@ def test_every_objectives_heads_train_through_the_same_loop(tmp_path: Path) -> N
     """gpt with a module two tokens ahead and parts, from plan to a run that loads; its answers do not depend on the plan's look."""
 
     def columns(made: Build) -> dict[str, np.ndarray]:
-        read = made.write(False)[0]
+        read = made.text(False).values
         return {"target:token+2": np.append(read[2:], [SILENT] * 2).astype(np.int32), "part": (read % 2).astype(np.uint8)}
 
     heads = (Head(), Head("token+2", coefficient=0.3, reach=1, form="module"))

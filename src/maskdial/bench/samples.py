@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from maskdial.recipes import objective
+from maskdial.mixture import Mixture
+from maskdial.objective import Objective
 from maskdial.rows import Rows
 from maskdial.vocab import Vocab
 
@@ -62,13 +64,14 @@ def seconds(call: Callable[[int], Any], calls: int, threads: int = 1) -> float:
         return statistics.median(s for part in pool.map(run, range(threads)) for s in part)
 
 
-def recipes(names: list[str], rows: Rows, vocab: Vocab, calls: int, threads: int, provenance: bool) -> Iterator[dict[str, Any]]:
-    """One figure a recipe: Mtok/s on one thread and, if asked, on several together; why not, where a recipe refuses."""
+def recipes(
+    wanted: Mapping[str, Objective | Mixture], rows: Rows, vocab: Vocab, calls: int, threads: int, provenance: bool
+) -> Iterator[dict[str, Any]]:
+    """One figure an objective: Mtok/s on one thread and, if asked, on several together; why not, where one refuses."""
     total = len(rows.tokens) / 1e6
-    for name in names:
-        made = objective(name)
+    for name, made in wanted.items():
 
-        def call(i: int, made: Any = made) -> Any:
+        def call(i: int, made: Objective | Mixture = made) -> Any:
             samples = made(rows, vocab, seed=0, epoch=i, provenance=provenance)
             return samples.read, samples.target, samples.origin if provenance else None
 
@@ -88,7 +91,7 @@ def limit(rows: Rows, calls: int) -> dict[str, Any]:
 
 
 def peers(rows: Rows, length: int, calls: int) -> Iterator[dict[str, Any]]:
-    """Hugging Face's masked-LM collator end to end and its inner function; nothing where transformers is absent."""
+    """Hugging Face's masked-LM collator end to end, its inner function, and whole words; nothing where transformers is absent."""
     try:
         import torch
         from tokenizers import Tokenizer
@@ -111,5 +114,17 @@ def peers(rows: Rows, length: int, calls: int) -> Iterator[dict[str, Any]]:
         yield {"name": "Hugging Face MLM collator, end to end", "mtok_s": total / whole, "peer": True}
         masked = seconds(lambda i: collator.torch_mask_tokens(inner.clone(), special_tokens_mask=special), calls)
         yield {"name": "Hugging Face MLM collator, inner function", "mtok_s": total / masked, "peer": True}
+        words_too = replace(collator, whole_word_mask=True, mask_replace_prob=1.0, random_replace_prob=0.0)
+        spelled = [one | told for one, told in zip(features, spelling(rows, length), strict=True)]
+        took = seconds(lambda i: words_too(spelled), min(calls, 5))
+        yield {"name": "Hugging Face whole-word collator, end to end", "mtok_s": total / took, "peer": True}
     finally:
         torch.set_num_threads(before)
+
+
+def spelling(rows: Rows, length: int) -> Iterator[dict[str, Any]]:
+    """What the whole-word collator wants of each row: where tokens lie in a text (a letter each, a blank before each word)."""
+    assert rows.word is not None
+    for word in rows.word.reshape(-1, length):
+        end = np.cumsum(1 + word)
+        yield {"offset_mapping": np.stack([end - 1, end], axis=1).tolist(), "special_tokens_mask": [0] * length}

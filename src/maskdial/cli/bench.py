@@ -9,7 +9,9 @@ import typer
 
 def bench(
     what: Annotated[Literal["samples"], typer.Argument(help="What is measured.")],
-    objectives: Annotated[list[str] | None, typer.Option("-o", "--objective", help="Recipes, joined by commas; all by default.")] = None,
+    objectives: Annotated[
+        list[str] | None, typer.Option("-o", "--objective", help="Recipes, or one with options: 'bert:whole_word=true,name=wwm'. Repeat.")
+    ] = None,
     rows: Annotated[int, typer.Option(help="Rows a batch.", min=1)] = 128,
     length: Annotated[int, typer.Option(help="Body tokens a row.", min=8)] = 512,
     calls: Annotated[int, typer.Option(help="Calls a figure, of which the median counts.", min=1)] = 20,
@@ -24,27 +26,27 @@ def bench(
       maskdial bench samples
 
       maskdial bench samples -o t5,bart --threads 2 --provenance
+
+      maskdial bench samples -o bert -o 'bert:whole_word=true,name=wwm' --json
     """
     import os
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from maskdial.bench import samples
     from maskdial.cli import answer
+    from maskdial.evaluate.selection import parse
     from maskdial.progress import Progress
-    from maskdial.recipes import find
-    from maskdial.recipes import recipes as known
+    from maskdial.recipes import recipes
 
-    names = [name for entry in objectives or () for name in entry.split(",") if name] or known()
-    for name in names:
-        find(name)
+    wanted = {entry.name: entry.objective() for entry in parse(objectives or [",".join(recipes())])}
     vocab = samples.vocabulary()
     table = samples.table(rows, length, vocab)
     found: list[dict[str, Any]] = [samples.limit(table, calls)]
     if not json_:
         print(f"{rows} × {length} tokens, V = {vocab.size:,}, fresh noise every call, median of {calls}" + ", with provenance" * provenance)
         _print(found[0], threads)
-    with Progress("bench", len(names), "recipes") as bar:
-        for one in samples.recipes(names, table, vocab, calls, threads, provenance):
+    with Progress("bench", len(wanted), "recipes") as bar:
+        for one in samples.recipes(wanted, table, vocab, calls, threads, provenance):
             found.append(one)
             bar.update(1, recipe=one["name"])
             if not json_:

@@ -54,9 +54,12 @@ def compare(
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """Probes by objective, as text: value and half width of its 95 % interval, the baseline below."""
+    """Probes by objective, as text: value and half width of its 95 % interval, the baseline below. Many objectives are rows."""
     objectives = found["objectives"]
     probes = list(dict.fromkeys(p for one in objectives.values() for p in one.get("probes", {})))
+    failed = [f"{name} failed: {one['failed']}" for name, one in objectives.items() if one.get("failed")]
+    if len(objectives) > COLUMNS:
+        return "\n".join(rows(objectives, probes) + failed)
     width = max(15, *(len(name) + 2 for name in objectives))
     lines = [f"{'':26}" + "".join(f"{name:>{width}}" for name in objectives)]
     for p in probes:
@@ -66,14 +69,33 @@ def table(found: Mapping[str, Any]) -> str:
         if better:
             base = [f"{v['baseline']:.3f}      " if "value" in v else "" for v in values]
             lines.append(f"{'  baseline':26}" + "".join(f"{b:>{width}}" for b in base))
-    lines += [f"{name} failed: {one['failed']}" for name, one in objectives.items() if one.get("failed")]
-    return "\n".join(lines)
+    return "\n".join(lines + failed)
 
 
+def rows(objectives: Mapping[str, Any], probes: list[str]) -> list[str]:
+    """An objective a line, a probe a column, the baseline last (the first objective's that has one)."""
+    measured = {p: [v for one in objectives.values() if "value" in (v := one.get("probes", {}).get(p, {}))] for p in probes}
+    heads = [f"{SHORT.get(p, p.replace('_', ' '))} {ARROWS[values[0]['better'] if values else '']}" for p, values in measured.items()]
+    base = [f"{values[0]['baseline']:.3f}      " if values else "" for values in measured.values()]
+    wide, cells = max(len(name) for name in objectives) + 2, [max(15, len(head) + 2) for head in heads]
+
+    def line(name: str, parts: list[str]) -> str:
+        return name.ljust(wide) + "".join(f"{part:>{cell}}" for part, cell in zip(parts, cells, strict=True))
+
+    values = [line(name, [_cell(one.get("probes", {}).get(p, {})) for p in probes]) for name, one in objectives.items()]
+    return [line("", heads), *values, line("baseline", base)]
+
+
+#: objectives that are columns side by side; more are lines
+COLUMNS = 6
+SHORT = {"bits_per_byte_documents": "documents"}
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
 def _cell(value: Mapping[str, Any]) -> str:
     if not value:
         return "failed"
-    return f"{value['value']:.3f} ±{(value['high'] - value['low']) / 2:.3f}" if "value" in value else "n/a      "
+    if "value" not in value:
+        return "n/a      "
+    bound = ("≤" if value["better"] == "lower" else "≥") if value.get("bound") else ""
+    return f"{bound}{value['value']:.3f} ±{(value['high'] - value['low']) / 2:.3f}"

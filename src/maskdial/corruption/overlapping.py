@@ -12,7 +12,7 @@ import numpy as np
 
 from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, REMOVED, Edit
-from maskdial.corruption.spans import likely, poisson_lengths, poisson_limits, share_of
+from maskdial.corruption.spans import poisson_least, poisson_lengths, poisson_limits, share_of
 from maskdial.corruption.text import Decisions, Ink, Spans, Text, offsets_of
 from maskdial.rng import CUT, INSERT, LENGTHS, RENDER, U32, below, draw, kernel, site, threshold
 from maskdial.sample import Rows
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _overlapping(offsets, keys, rate, limits, as_random, actions, inserted):  # type: ignore[no-untyped-def]
-    longest, least = 1, likely(limits)
+def _overlapping(offsets, keys, rate, limits, least, as_random, actions, inserted):  # type: ignore[no-untyped-def]
+    longest = 1
     for u in range(len(keys)):
         longest = max(longest, offsets[u + 1] - offsets[u])
     lengths, place = np.empty(2 * longest + 8, dtype=np.int32), np.empty(longest, dtype=np.int64)
@@ -79,7 +79,8 @@ class OverlappingSpans:
         """Which tokens are replaced or removed, and how many are inserted."""
         offsets = offsets_of(lengths)
         actions, inserted = np.empty(offsets[-1], dtype=np.uint8), np.empty(len(lengths), dtype=np.int64)
-        _overlapping(offsets, d.keys, self.rate, poisson_limits(self.mean), threshold(self.random), actions, inserted)
+        law = poisson_limits(self.mean), poisson_least(self.mean)
+        _overlapping(offsets, d.keys, self.rate, *law, threshold(self.random), actions, inserted)
         d.values.update(hidden=actions, inserted=inserted)
 
     def force(self, hide: list[int], length: int) -> dict[str, Any]:

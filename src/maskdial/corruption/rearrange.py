@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs
-from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, stretches
+from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, number, stretches
 from maskdial.corruption.text import Decisions, Ink, Spans, Text
 from maskdial.rng import PERMUTE, ROTATE, U32, below, draw, kernel, site, threshold
 from maskdial.sample import KEPT, MOVED, Rows
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 @kernel
 def _blocks(offsets, keys, starts):  # type: ignore[no-untyped-def]
-    units, room, used = len(keys), len(keys), 0
-    for flag in starts:
-        room += flag != 0
+    units, room, used = len(keys), len(keys) + number(starts, np.uint8(0), False), 0
     begin, count = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
     start, length = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
     border = np.empty(longest_of(offsets) + SPARE + 1, dtype=np.int32)

@@ -11,7 +11,7 @@ import numpy as np
 
 from maskdial.corruption.held import Runs, as_spans, flags
 from maskdial.corruption.pool import pool_ids
-from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, places
+from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, number, places
 from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, most, offsets_of
 from maskdial.rng import RENDER, REPLACE, U32, below, copy, draw, kernel, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
@@ -87,12 +87,10 @@ def _compact(values, offsets, actions, out, at):  # type: ignore[no-untyped-def]
 
 @kernel
 def _left(lengths, actions, out):  # type: ignore[no-untyped-def]
-    first = np.uint64(0)
+    first = np.int64(0)
     for u in range(len(lengths)):
-        gone = np.int64(0)
-        for i in range(np.uint64(lengths[u])):
-            gone += actions[first + i] == REMOVED
-        out[u], first = lengths[u] - gone, first + np.uint64(lengths[u])
+        out[u] = number(actions[first : first + lengths[u]], np.uint8(REMOVED), False)
+        first += lengths[u]
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,16 @@ def _lowest(word):  # type: ignore[no-untyped-def]
 
 
 def differ(flags, start, value):  # type: ignore[no-untyped-def]
-    """Bit i tells whether `flags[start + i]` is another byte than `value`, for 64 of them."""
-    return np.uint64(sum(int(flags[start + i] != value) << i for i in range(64)))
+    """Bit i tells whether `flags[start + i]` is another than `value`, for 64 of them."""
+    word = U0
+    for i in range(U64):
+        word |= np.uint64(flags[start + i] != value) << np.uint64(i)
+    return word
 
 
 @intrinsic
 def _compared_at_once(context, flags, start, value):  # type: ignore[no-untyped-def]
-    """One comparison of 64 bytes: compilers make it of no loop."""
+    """The same of bytes that lie side by side, in one comparison: compilers make it of no loop."""
 
     def write(context, builder, signature, args):  # type: ignore[no-untyped-def]
         bytes64, int32 = ir.VectorType(ir.IntType(8), 64), ir.IntType(32)
@@ -77,17 +80,24 @@ def _compared_at_once(context, flags, start, value):  # type: ignore[no-untyped-
 
 @overload(differ)
 def _differ(flags, start, value):  # type: ignore[no-untyped-def]
-    if flags.dtype.bitwidth != 8:
-        return None
+    if flags.dtype != types.uint8 or flags.layout != "C":
+        return differ
     return lambda flags, start, value: _compared_at_once(flags, start, np.uint8(value))  # type: ignore[call-arg]
+
+
+@inlined
+def _word(flags, a, value, flip):  # type: ignore[no-untyped-def]
+    """The 64 bytes from a on, or as many as there are, as bits (of at least 64 bytes in all)."""
+    size = np.uint64(len(flags))
+    start = a if a + U64 <= size else size - U64
+    return (differ(flags, start, value) ^ flip) >> (a - start)  # type: ignore[no-untyped-call]
 
 
 @kernel
 def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
     """Where bytes equal `value` (or, not `equal`, differ from it), ascending; returns how many.
 
-    `out` needs `SPARE` entries more than that: 64 bytes at a time become the bits of a word (the last word begins earlier, so
-    that it is a whole one), and eight places at a time are written whether there are so many or not.
+    `out` needs `SPARE` entries more than that: eight places at a time are written whether there are so many or not.
     """
     n, size, flip = U0, np.uint64(len(flags)), U0 - np.uint64(equal)
     if size < U64:
@@ -96,9 +106,7 @@ def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
             n += np.uint64((flags[i] == value) == equal)
         return np.int64(n)
     for a in range(U0, size, U64):
-        start = a if a + U64 <= size else size - U64
-        word = (differ(flags, start, value) ^ flip) >> (a - start)  # type: ignore[no-untyped-call]
-        k = n
+        word, k = _word(flags, a, value, flip), n
         n += _ones(word)
         while True:
             for i in range(U8):
@@ -107,6 +115,19 @@ def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
             k += U8
             if k >= n:
                 break
+    return np.int64(n)
+
+
+@kernel
+def number(flags, value, equal):  # type: ignore[no-untyped-def]
+    """How many places `places` finds."""
+    n, size, flip = U0, np.uint64(len(flags)), U0 - np.uint64(equal)
+    if size < U64:
+        for i in range(size):
+            n += np.uint64((flags[i] == value) == equal)
+        return np.int64(n)
+    for a in range(U0, size, U64):
+        n += _ones(_word(flags, a, value, flip))
     return np.int64(n)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.runs import SPARE, U1, places
+from maskdial.corruption.runs import SPARE, U1, longest_of, number, places
 from maskdial.corruption.text import Spans
 from maskdial.rng import CUT, KEEP, LENGTHS, PERMUTE, ROLL, U32, below, draw, kernel, site
 
@@ -119,16 +119,11 @@ def poisson_limits(mean: float) -> UInt64[np.ndarray, " k"]:
     return np.round(upto * 2.0**32).astype(np.uint64)
 
 
-@kernel
-def likely(limits):  # type: ignore[no-untyped-def]
-    """The smallest length that a draw with this upper byte can stand for."""
-    least = np.zeros(256, dtype=np.int64)
-    for byte in range(256):
-        size = 0
-        while size < len(limits) - 1 and (np.uint64(byte) << np.uint64(24)) >= limits[size]:
-            size += 1
-        least[byte] = size
-    return least
+@cache
+def poisson_least(mean: float) -> Int64[np.ndarray, " 4096"]:
+    """The smallest length that a draw with these upper 12 bits of 32 can stand for: nearly always the length itself."""
+    limits = poisson_limits(mean)
+    return np.minimum(np.searchsorted(limits, np.arange(4096, dtype=np.uint64) << np.uint64(20), side="right"), len(limits) - 1)
 
 
 @kernel
@@ -137,7 +132,7 @@ def poisson_lengths(key, budget, limits, least, lengths):  # type: ignore[no-unt
     total, n = 0, 0
     while total < budget and n < len(lengths):
         bits = draw(key, np.uint64(n)) >> U32
-        size = least[bits >> np.uint64(24)]
+        size = least[bits >> np.uint64(20)]
         while size < len(limits) - 1 and bits >= limits[size]:
             size += 1
         size = min(size, budget - total)
@@ -177,12 +172,12 @@ def _drawn_lengths(key, budget, limits, least, room):  # type: ignore[no-untyped
 
 
 @kernel
-def _poisson_spans(lengths, keys, rate, limits):  # type: ignore[no-untyped-def]
+def _poisson_spans(lengths, keys, rate, limits, least):  # type: ignore[no-untyped-def]
     units, used, longest, room = len(keys), 0, 0, 0
     count, begin = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
     for u in range(units):
         longest, room = max(longest, lengths[u]), room + 2 * share_of(lengths[u], rate) + 8
-    length, least = np.empty(room, dtype=np.int32), likely(limits)
+    length = np.empty(room, dtype=np.int32)
     for u in range(units):
         budget, begin[u], count[u] = share_of(lengths[u], rate), used, 0
         if budget > 0:
@@ -207,18 +202,15 @@ def poisson_spans(lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float, mea
 
     A span of length 0 is a place where a token is inserted.
     """
-    return Spans(*_poisson_spans(lengths, keys, rate, poisson_limits(mean)))
+    return Spans(*_poisson_spans(lengths, keys, rate, poisson_limits(mean), poisson_least(mean)))
 
 
 @kernel
 def _runs(hidden, offsets):  # type: ignore[no-untyped-def]
-    units, longest, room = len(offsets) - 1, 0, 0
+    units, room = len(offsets) - 1, number(hidden, np.uint8(0), False)
     count, begin = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
-    for u in range(units):
-        longest = max(longest, offsets[u + 1] - offsets[u])
-    for flag in hidden:
-        room += flag != 0
-    start, length, at = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32), np.empty(longest + SPARE, dtype=np.int32)
+    start, length = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+    at = np.empty(longest_of(offsets) + SPARE, dtype=np.int32)
     used = 0
     for u in range(units):
         begin[u], last, size = used, -2, 0

@@ -42,10 +42,10 @@ def offsets_of(lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u+1"]:
 @kernel
 def most(values):  # type: ignore[no-untyped-def]
     """The largest value, 0 for none. (After a kernel the first call of numpy's own costs more than such a loop.)"""
-    found = np.int64(0)
+    found = values[0] if len(values) else values.dtype.type(0)
     for value in values:
-        found = max(found, np.int64(value))
-    return found
+        found = max(found, value)
+    return np.int64(found)
 
 
 class Text(NamedTuple):

@@ -46,8 +46,10 @@ class Forms:
 
 
 def asked_as(phrasing: Phrasing) -> str:
-    """Which member of a mixture was asked, in words; nothing for an objective of its own."""
-    return f"asked as its member {phrasing.member}" if phrasing.member else ""
+    """As what it was asked, in words: which member of a mixture, and that languages were not told apart; often nothing."""
+    member = f"asked as its member {phrasing.member}" if phrasing.member else ""
+    many = phrasing.separates and len(phrasing.vocab.languages) > 1
+    return joined(member, "every text under one language's token" if many else "")
 
 
 def joined(*notes: str) -> str:
@@ -56,5 +58,5 @@ def joined(*notes: str) -> str:
 
 
 def noted(found: Outcome | dict[str, Any], phrasing: Phrasing) -> Outcome | dict[str, Any]:
-    """An outcome that says which member was asked."""
+    """An outcome that says as what the objective was asked."""
     return replace(found, note=joined(found.note, asked_as(phrasing))) if isinstance(found, Outcome) else found

@@ -12,7 +12,8 @@ isolated document is opened by a begin token when the vocabulary has one, so tha
 
 By default a row is read to its end, where nothing is left to say: of T tokens T - 1 are asked. `compat="megatron"` gives a row one
 token more than it reads, which is the first that the next window reads: all T positions are asked, and every token of the stream
-but its first once an epoch. Three switches, all off in the classic set-up, act on joined rows. With the documents `a b` and `c`, each ended by 0:
+but its first once an epoch. Three switches, all off in the classic set-up, act on joined rows. With the documents `a b` and `c`, each
+ended by 0:
 
     stream     a b 0 c 0
     shared     a b 0 c       what is read

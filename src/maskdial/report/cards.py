@@ -80,7 +80,9 @@ def _described(recipe: str, required: bool) -> Json:
 
 
 def _dials(described: Json) -> Json:
-    see = {"bidirectional": "both sides", "causal": "the left only", "prefix": "both ways in the prefix, the left after it"}
+    see = {"bidirectional": "both sides", "causal": "the left only", "prefix": "both ways in the prefix, the left after it",
+           "backward": "the right only", "source-first": "the source, and both ways in the answer", "mixed": "as the member says",
+           "two-stream": "what comes earlier in a drawn order", "blocks": "the blocks before, and both ways in its own"}  # fmt: skip
     told = {"hide": described.get("corruption", ""), "see": see.get(described.get("visibility", ""), described.get("visibility", "")),
             "score": described.get("target", "")}  # fmt: skip
     return {dial: words for dial, words in told.items() if words}

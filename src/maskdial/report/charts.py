@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from maskdial.report.folder import Folder, Json, slug
-from maskdial.report.numbers import NONE, duration, finite, interval, listed, measured, short, three
+from maskdial.report.numbers import NONE, duration, finite, interval, listed, measured, short, stated, three
 from maskdial.report.probes import Probe, answers, better, by_seed
 from maskdial.report.svg import DATA, INK, MUTED, PAPER, SECOND, canvas, themed
 from maskdial.report.verdict import ranked, starred
@@ -155,7 +155,7 @@ def _dot(axes: Axes, row: int, found: Json, best: bool, seeds: list[float]) -> N
     if len(seeds) > 1:
         axes.plot(seeds, [row + 0.28] * len(seeds), linewidth=0, marker="|", markersize=6, color=MUTED, markeredgewidth=1)
     axes.plot([value], [row], marker="o", markersize=7, color=DATA, markeredgecolor=PAPER, markeredgewidth=1)
-    label, at = f"{measured(value)}{' ★' if best else ''}", ("axes fraction", "data")
+    label, at = f"{stated(found)}{' ★' if best else ''}", ("axes fraction", "data")
     axes.annotate(label, (1, row), (8, 0), xycoords=at, textcoords="offset points", va="center", color=INK, annotation_clip=False)
 
 
@@ -184,7 +184,7 @@ def _clip(name: str, limit: int = 18) -> str:
 
 def _listed(found: dict[str, Json], order: list[str], best: list[str]) -> str:
     said = [
-        f"{name} {measured(found[name]['value'])} ({interval(found[name].get('low'), found[name].get('high'), found[name]['value'])})"
+        f"{name} {stated(found[name])} ({interval(found[name].get('low'), found[name].get('high'), found[name]['value'])})"
         for name in order
     ]
     baselines = sorted({three(f.get("baseline")) for f in found.values() if finite(f.get("baseline"))})
@@ -194,7 +194,7 @@ def _listed(found: dict[str, Json], order: list[str], best: list[str]) -> str:
 
 def _dot_table(found: dict[str, Json], order: list[str], best: list[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows: list[tuple[str, ...]] = [
-        (name + (" ★" if name in best else ""), measured(f["value"]), interval(f.get("low"), f.get("high"), f["value"]) or NONE,
+        (name + (" ★" if name in best else ""), stated(f), interval(f.get("low"), f.get("high"), f["value"]) or NONE,
          measured(f.get("baseline")), short(f.get("n")))
         for name, f in ((name, found[name]) for name in order)
     ]  # fmt: skip

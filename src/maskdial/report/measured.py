@@ -5,9 +5,12 @@ from __future__ import annotations
 from statistics import median
 
 from maskdial.report.folder import Folder, Json
-from maskdial.report.numbers import duration, finite, interval, listed, measured, ordinal, short, three
+from maskdial.report.numbers import duration, finite, interval, listed, measured, ordinal, short, stated, three
 from maskdial.report.probes import answers, asked
 from maskdial.report.verdict import past_baseline, place, ranked, ties
+
+#: more objectives than this that can't be told apart are counted, not named
+NAMED = 5
 
 
 def _at(*keys: str) -> str:
@@ -27,7 +30,7 @@ def behaviour(name: str, folder: Folder) -> list[Json]:
 
 
 def _told(name: str, probe: str, found: Json, folder: Folder) -> str:
-    value, bounds = measured(found["value"]), interval(found.get("low"), found.get("high"), found["value"])
+    value, bounds = stated(found), interval(found.get("low"), found.get("high"), found["value"])
     shown = f"{value} ({bounds})" if bounds else value
     baseline = measured(found.get("baseline"))
     if past_baseline(found) is False:
@@ -36,7 +39,8 @@ def _told(name: str, probe: str, found: Json, folder: Folder) -> str:
         return f"{shown}, worse than the baseline, {baseline}."
     order, equals = ranked(folder, probe), ties(folder, probe, name)
     place = f"{ordinal(order.index(name) + 1)} of {len(order)}" if len(order) > 1 else "the only one that can answer"
-    return f"{shown}, {place}{', can’t be told from ' + listed(equals) if equals else ''}."
+    others = f"{len(equals)} others" if len(equals) > NAMED else listed(equals)
+    return f"{shown}, {place}{f', can’t be told from {others}' if equals else ''}."
 
 
 def shortfalls(name: str, folder: Folder) -> list[Json]:

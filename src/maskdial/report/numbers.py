@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TypeGuard
+from collections.abc import Mapping
+from typing import Any, TypeGuard
 
 NONE = "–"
 
@@ -41,6 +42,12 @@ def measured(value: object, like: float | None = None) -> str:
         return "0"
     places = min(decimals(number if like is None else like), 4)
     return f"{number:,.{places}f}".replace("-", "−")
+
+
+def stated(found: Mapping[str, Any]) -> str:
+    """A probe's value; one that is but a bound says so: `≤ 3.78`."""
+    sign = ("≤ " if found.get("better") == "lower" else "≥ ") if found.get("bound") else ""
+    return sign + measured(found.get("value"))
 
 
 def half_width(low: object, high: object, value: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from maskdial.report.claims import cited
 from maskdial.report.folder import Folder, Json
-from maskdial.report.numbers import NONE, duration, finite, half_width, interval, listed, measured, short, size, three
+from maskdial.report.numbers import NONE, duration, finite, half_width, interval, listed, measured, short, size, stated, three
 from maskdial.report.probes import answers, asked, better
 from maskdial.report.verdict import between, past_baseline, ranked, starred
 
@@ -32,7 +32,8 @@ def glance(folder: Folder) -> Json:
         for cell in row["cells"]:
             if "reason" in cell and not row["failed"]:
                 cell["note"] = reasons.index(cell["reason"]) + 1
-    return {"columns": columns, "rows": rows, "reasons": reasons}
+    bounded = any(cell.get("bound") for row in rows for cell in row["cells"])
+    return {"columns": columns, "rows": rows, "reasons": reasons, "bounded": bounded}
 
 
 def _column(folder: Folder, probe: str) -> Json:
@@ -64,9 +65,9 @@ def _cells(folder: Folder, name: str, columns: list[Json]) -> list[Json]:
 def _value(folder: Folder, name: str, probe: str, found: Json) -> Json:
     value = float(found["value"])
     return {
-        "probe": probe, "text": measured(value), "half": half_width(found.get("low"), found.get("high"), value), "sort": value,
+        "probe": probe, "text": stated(found), "half": half_width(found.get("low"), found.get("high"), value), "sort": value,
         "range": interval(found.get("low"), found.get("high"), value), "tint": _tint(folder, probe, value),
-        "star": name in starred(folder, probe),
+        "star": name in starred(folder, probe), "bound": bool(found.get("bound")),
         "state": _state(found),
     }  # fmt: skip
 

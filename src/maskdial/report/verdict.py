@@ -80,14 +80,15 @@ def ties(folder: Folder, name: str, objective: str) -> list[str]:
 
 
 def past_baseline(found: Json) -> bool | None:
-    """True: the interval lies beyond the baseline; False: it includes it; None: worse than it, or nothing to compare with."""
+    """True: the interval lies beyond the baseline; False: it includes it, or is that of a bound, whose value may be better; None:
+    worse than it, or nothing to compare with."""
     low, high, baseline = found.get("low"), found.get("high"), found.get("baseline")
     if not (finite(low) and finite(high) and finite(baseline)):
         return None
     if low <= baseline <= high:
         return False
     beyond: bool = high < baseline if found.get("better") == "lower" else low > baseline
-    return True if beyond else None
+    return True if beyond else False if found.get("bound") else None
 
 
 def undecided_top(folder: Folder, name: str) -> int:
@@ -201,7 +202,7 @@ def _leads(folder: Folder, led: list[tuple[Probe, list[str]]]) -> list[Words]:
 def _value(name: str, asked_probe: Probe, found: Json, several: bool) -> Words:
     at = ("objectives", name, "probes", asked_probe.name)
     words: Words = [
-        f"{name} " if several else "",
+        (f"{name} " if several else "") + ("at most " if found.get("bound") else ""),
         Number(measured(found["value"]), pointer(*at, "value")),
         f" {asked_probe.unit}".rstrip(),
     ]

@@ -137,7 +137,7 @@ class WholeText(Target):
 
     def lengths(self, text: Int64[np.ndarray, " u"], d: Decisions, ink: Ink, framed: bool) -> Int64[np.ndarray, " u"]:
         """Answer tokens a unit."""
-        return text + 1 + self._head(ink, framed)
+        return text + (1 + self._head(ink, framed))
 
     def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
               framed: bool) -> None:  # fmt: skip
