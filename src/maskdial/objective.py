@@ -53,10 +53,11 @@ class Objective:
     unchanged) or "copied" (text that the source still shows). `shape(L)` gives body tokens of source and answer.
 
     What only some recipes have: `between` names the token between the two parts of a pair or of a split text; `pairs` the row
-    plan that makes such pairs; `overlap` how many tokens a window shares with the next; `needs` the columns of rows that it cannot
-    do without; `prepare` puts tokens of its own into the text before anything else happens; `columns` adds columns (or, for a
-    visibility that does not follow from lengths, writes `order` and `private`) and `answers` their provenance (`answer:HEAD`); `places="noise"` says that positions depend on
-    what was drawn; `streams=False` that the answer's positions belong to the one stream (query slots, a noisy copy).
+    plan that makes such pairs; `overlap` how many tokens a window shares with the next; `needs` the columns of rows that it
+    cannot do without; `prepare` puts tokens of its own into the text before anything else happens; `columns` adds columns
+    (or, for a visibility that does not follow from lengths, writes `order` and `private`) and `answers` their provenance
+    (`answer:HEAD`); `places="noise"` says that positions depend on what was drawn; `streams=False` that the answer's
+    positions belong to the one stream (query slots, a noisy copy).
     """
 
     name: str

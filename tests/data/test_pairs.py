@@ -251,7 +251,8 @@ class Asking(SimpleNamespace):
 
 
 def test_training_is_fed_pairs_and_epochs_of_pairs(sharded):
-    feed = Feed(Asking(name="nsp", layout="encoder", plan={"pairs": "next"}, needs=("part", "label")), sharded, 40, seed=4, packing="isolated")
+    asking = Asking(name="nsp", layout="encoder", plan={"pairs": "next"}, needs=("part", "label"))
+    feed = Feed(asking, sharded, 40, seed=4, packing="isolated")
     number = sharded.num_windows(40, pairs="next")
     assert number != sharded.num_windows(40)
     (one, first), (two, second) = feed.batches(number - 2, 5)
