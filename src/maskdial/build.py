@@ -11,6 +11,7 @@ import numpy as np
 from maskdial import rng
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.render import AS_MASK, AS_RANDOM
+from maskdial.corruption.separate import languages
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text, offsets_of
 from maskdial.corruption.units import decode, following_read, lay_out, make_room, mark_overtaken, rim, shift
@@ -154,7 +155,7 @@ class Build:
         if role is None:
             return NONE
         if ink.numbers:
-            return (ink.lift + ink.mark(role, slot, SPECIAL)).astype(np.int32)
+            return ink.each(role, slot, SPECIAL)
         return ids_of(role, self.vocab, self.o.name, self.rows)
 
     def write_around(self, read: Column, said: Column, ink: Ink, silent: int) -> None:
@@ -220,15 +221,7 @@ def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
         made = np.empty(len(units), dtype=np.int32)
         made.fill(vocab.need(role, recipe))
         return made
-    known = tuple(vocab.languages.values())
-    if rows.language is None and len(set(known)) != 1:
-        raise ValueError(f"{recipe} needs the rows' `language` column (an id a token), or a vocabulary with exactly one language: "
-                         "Vocab(…, languages={'en': id})")  # fmt: skip
-    made = np.full(len(units), known[0] if known else 0, dtype=np.int32)
-    if rows.language is not None:
-        some = units.lengths > 0
-        made[some] = rows.language[units.offsets[:-1][some]]
-    return made
+    return languages(rows, tuple(sorted(vocab.languages.values())), vocab.need("eos", recipe), recipe)
 
 
 def run(step: Step, text: Text, lengths: Lengths, d: Decisions, ink: Ink) -> tuple[Text, Lengths]:

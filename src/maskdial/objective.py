@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -213,4 +213,4 @@ def declared(objective: Objective, samples: Samples) -> int:
     return shown
 
 
-__all__ = ["Objective", "Room", "Sequence", "declared"]
+__all__ = ["Objective", "Room", "declared"]

@@ -127,6 +127,14 @@ class Vocab:
         return id
 
     @classmethod
+    def with_every_role(cls, size: int) -> Vocab:
+        """A vocabulary without a tokenizer in which every recipe finds what it needs: special ids below 100, ordinary ones from
+        there on, and 140 falling sentinels last. `size` is at least 241."""
+        return cls(size=size, pad=0, bos=1, eos=2, eod=3, cls=4, sep=5, mask=6, unk=7, start=8,
+                   sentinels=tuple(range(size - 1, size - 141, -1)), languages={"en": 9}, modes={"R": 11, "S": 12, "X": 13},
+                   fim={"prefix": 14, "middle": 15, "suffix": 16, "pad": 17}, reserved=frozenset(range(18, 100)))  # fmt: skip
+
+    @classmethod
     def from_tokenizer(cls, tokenizer: Any) -> Vocab:
         """Read the roles off a `tokenizer.json`, a folder that holds one, a `tokenizers.Tokenizer` or a Hugging Face tokenizer."""
         if isinstance(tokenizer, str | Path):

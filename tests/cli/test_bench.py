@@ -28,8 +28,8 @@ def test_a_choice_of_recipes_and_provenance_in_words():
 
 
 def test_what_an_objective_refuses_is_said(monkeypatch):
-    whole = samples.vocabulary()
-    monkeypatch.setattr(samples, "vocabulary", lambda: replace(whole, mask=None))
+    whole = md.Vocab.with_every_role(samples.SIZE)
+    monkeypatch.setattr(md.Vocab, "with_every_role", staticmethod(lambda size: replace(whole, mask=None)))
     status, out, _ = maskdial("bench", "samples", "-o", "bert,gpt", "--rows", 2, "--length", 32, "--calls", 1, "--json")
     assert status == 0
     ours = {one["name"]: one for one in json.loads(out)["data"]}

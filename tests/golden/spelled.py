@@ -4,6 +4,7 @@ import numpy as np
 
 import maskdial as md
 from maskdial.sample import SILENT
+from maskdial.view import runs_of
 
 SPECIAL = ["[PAD]", "<s>", "[E]", "<EOT>", "[MASK]", "[S]", "<PRE>", "<SUF>", "<MID>"]
 WORDS = {word: id for id, word in enumerate(SPECIAL)}
@@ -31,8 +32,8 @@ def build(name, text, force=None, hide=None, vocab=VOCAB, part=None, segment=Non
     rows = md.rows([ids(text)], part=part and [part], segment=segment and [segment], packing="isolated" if segment else "joined")
     force = dict(force or {})
     if hide is not None:
-        [step] = [step for step in objective.steps if hasattr(step, "force")]
-        force |= step.force(hide, len(rows.tokens))
+        [step] = [step for step in objective.steps if step.hides]
+        force |= step.hold(rows, rows.units.lengths, [runs_of(hide)])
     return objective.build(rows, vocab, objective.draw(rows, vocab, seed=seed, force=force), provenance=True)[0]
 
 

@@ -268,7 +268,7 @@ def test_electra_twice_drawn_counts_twice(vocab):
     assert (weight == times).all()
     assert ((s.target.reshape(40, -1)[:, 1:-1] != SILENT) == (times > 0)).all()
     assert s.heads[0].divisor == "weights"
-    forced = objective.draw(rows, vocab, force=objective.steps[0].force([3], 126 * 40))
+    forced = objective.draw(rows, vocab, force=objective.steps[0].hold(rows, rows.units.lengths, [[(3, 4)], *[[]] * 39]))
     assert objective.build(rows, vocab, forced).weight.sum() == 1, "what is hidden by hand counts once"
 
 

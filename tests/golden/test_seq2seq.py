@@ -209,8 +209,8 @@ def test_cmlm_hides_what_it_is_told_to():
     """The answer begins where the first hidden token stands."""
     words = Words(SENTENCE)
     objective = md.objective("cmlm").replace(frame=False)
-    [step] = [step for step in objective.steps if hasattr(step, "force")]
-    one = words.build("cmlm", force=step.force([5, 7], 8))
+    [step] = [step for step in objective.steps if step.hides]
+    one = words.build("cmlm", force=step.hold(words.rows(), np.array([8]), [[(5, 6), (7, 8)]]))
     assert words.parts(one) == ("transformer models learn patterns from", "[MASK] text [MASK]", "large · corpora")
 
 

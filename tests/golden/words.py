@@ -7,6 +7,7 @@ import numpy as np
 
 import maskdial as md
 from maskdial.sample import SILENT
+from maskdial.view import runs_of
 
 ROLES = {"pad": "[PAD]", "bos": "<s>", "eos": "</s>", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]", "start": "<start>"}
 SENTINELS = [f"<extra_id_{k}>" for k in range(20)]
@@ -38,8 +39,8 @@ class Words:
         objective = md.objective(name, **options).replace(frame=frame)
         rows, force = self.rows(), dict(force or {})
         if hide is not None:
-            [step] = [step for step in objective.steps if hasattr(step, "force")]
-            force |= step.force(hide, len(rows.tokens))
+            [step] = [step for step in objective.steps if step.hides]
+            force |= step.hold(rows, rows.units.lengths, [runs_of(hide)])
         drawn = objective.draw(rows, self.vocab, seed=seed, force=force)
         return objective.build(rows, self.vocab, drawn, provenance=True)[0]
 

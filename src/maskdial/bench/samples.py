@@ -25,13 +25,6 @@ SIZE = 32_000
 WARM = 3
 
 
-def vocabulary(size: int = SIZE) -> Vocab:
-    """A vocabulary with every role; ordinary ids lie between the special ones and 140 sentinels."""
-    return Vocab(size=size, pad=0, bos=1, eos=2, eod=3, cls=4, sep=5, mask=6, unk=7, start=8,
-                 sentinels=tuple(range(size - 1, size - 141, -1)), languages={"en": 9}, modes={"R": 11, "S": 12, "X": 13},
-                 fim={"prefix": 14, "middle": 15, "suffix": 16, "pad": 17}, reserved=frozenset(range(18, 100)))  # fmt: skip
-
-
 def table(rows: int, length: int, vocab: Vocab) -> Rows:
     """Random rows with every column that a recipe may need."""
     g, total = np.random.default_rng(0), rows * length

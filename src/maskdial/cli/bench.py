@@ -37,9 +37,10 @@ def bench(
     from maskdial.evaluate.selection import parse
     from maskdial.progress import Progress
     from maskdial.recipes import recipes
+    from maskdial.vocab import Vocab
 
     wanted = {entry.name: entry.objective() for entry in parse(objectives or [",".join(recipes())])}
-    vocab = samples.vocabulary()
+    vocab = Vocab.with_every_role(samples.SIZE)
     table = samples.table(rows, length, vocab)
     found: list[dict[str, Any]] = [samples.limit(table, calls)]
     if not json_:

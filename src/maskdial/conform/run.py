@@ -18,17 +18,12 @@ from maskdial.vocab import Vocab
 
 #: body tokens of a row unless a claim is about another length, and tokens drawn at a time
 LENGTH, AT_ONCE = 64, 1 << 19
+#: ids in all, of which 400 are ordinary, so that each of them is drawn often
+IDS = 640
 Claims = Callable[[Mapping[str, Any], int, Vocab], Iterator[Claim]]
 CLAIMS: dict[str, Claims] = {
     **encoders.CLAIMS, **seq2seq.CLAIMS, **decoders.CLAIMS, **mixtures.CLAIMS,
 }  # fmt: skip
-
-
-def vocabulary() -> Vocab:
-    """A vocabulary with every role: 400 ordinary ids, so that each of them is drawn often."""
-    return Vocab(size=640, pad=0, bos=1, eos=2, eod=3, cls=4, sep=5, mask=6, unk=7, start=8, sentinels=tuple(range(639, 499, -1)),
-                 languages={"en": 9}, modes={"R": 11, "S": 12, "X": 13}, fim={"prefix": 14, "middle": 15, "suffix": 16, "pad": 17},
-                 reserved=frozenset(range(18, 100)))  # fmt: skip
 
 
 def table(count: int, length: int, first: int, vocab: Vocab) -> Rows:
@@ -63,7 +58,7 @@ def conform(
     if name not in CLAIMS:
         find(name)  # an unknown name says which is near
         raise ValueError(f"{name} makes no claims to check: {nearest(name, CLAIMS)}")
-    options, vocab = dict(options or {}), vocabulary()
+    options, vocab = dict(options or {}), Vocab.with_every_role(IDS)
     made = objective(name, **options)
     by_length: dict[int, list[Tally]] = {}
     for claim in CLAIMS[name](settings(made), length, vocab):

@@ -9,7 +9,7 @@ import numpy as np
 
 from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.suffix import Keep
-from maskdial.corruption.text import Decisions
+from maskdial.corruption.text import Decisions, offsets_of
 from maskdial.rng import LEVELS, NOISE, U32, draw, kernel, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def blocks_of(lengths: Int64[np.ndarray, " u"], size: int) -> Int64[np.ndarray, " u+1"]:
     """Where the blocks of each unit begin in a flat column; the last block of a unit may be short."""
-    return np.concatenate([[0], np.cumsum(-(-lengths // size))])
+    return offsets_of(-(-lengths // size))
 
 
 @kernel

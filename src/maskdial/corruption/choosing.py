@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskdial.corruption.render import Edit, mask_or_random_or_same
+from maskdial.corruption.runs import marked
 from maskdial.corruption.select import exact, independent, stochastic_count, whole_words
 from maskdial.corruption.text import Decisions
 from maskdial.corruption.together import EditTogether
-from maskdial.corruption.words import first_parts, marked, runs_of_words, word_starts
+from maskdial.corruption.words import first_parts, runs_of_words, word_starts
 from maskdial.rng import kernel
 from maskdial.sample import Rows
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs
-from maskdial.corruption.middle import AS_IS, PSM, SPM, Cuts, draw_cuts, held_cuts
+from maskdial.corruption.middle import AS_IS, PSM, SPM, Cuts, Middle, draw_cuts, held_cuts
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
 from maskdial.sample import REPLACED, Rows
 from maskdial.vocab import Vocab
@@ -94,15 +94,8 @@ def same_tokens(new: Sequence[int], old: Sequence[int], decode: Callable[[list[i
 
 
 @dataclass(frozen=True)
-class MiddleOfText:
+class MiddleOfText(Middle):
     """`Middle` with cuts between characters (§3.2: a model must also fill in from the middle of a token). The decision is "cuts"."""
-
-    pieces: Callable[[Int32[np.ndarray, " n"], Int64[np.ndarray, " u+1"], int | None], Spans]
-    rate: float
-    spm: float
-    variant: int = 2
-    decisions = ("cuts",)
-    hides = True
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
         """Which pieces, which form, between which characters they are cut."""

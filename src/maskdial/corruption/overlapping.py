@@ -83,12 +83,6 @@ class OverlappingSpans:
         _overlapping(offsets, d.keys, self.rate, *law, threshold(self.random), actions, inserted)
         d.values.update(hidden=actions, inserted=inserted)
 
-    def force(self, hide: list[int], length: int) -> dict[str, Any]:
-        """Decisions of one unit whose spans are the runs of these tokens."""
-        flags = np.zeros(length, dtype=np.uint8)
-        flags[hide] = [REMOVED if i - 1 in hide else AS_MASK for i in hide]
-        return {"hidden": flags, "inserted": np.zeros(1, dtype=np.int64), "spans": Spans.of([[]])}
-
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""
         return Edit.lengths(self, lengths, d)  # type: ignore[arg-type]

@@ -8,9 +8,10 @@ import numpy as np
 
 from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.rearrange import mark_moved
+from maskdial.corruption.runs import any_order
 from maskdial.corruption.suffix import Keep
-from maskdial.corruption.text import Decisions, Ink, Text
-from maskdial.rng import SHUFFLE, below, draw, kernel, site
+from maskdial.corruption.text import Decisions, Ink, Text, offsets_of
+from maskdial.rng import SHUFFLE, kernel, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
 
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 @kernel
 def _orders(offsets, keys, order):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
-        key, part = site(keys[u], SHUFFLE), order[offsets[u] : offsets[u + 1]]
-        for i in range(np.uint64(len(part))):  # the shuffle that starts from nothing: every order equally likely
-            other = below(draw(key, np.uint64(i)), np.int64(i) + 1)
-            part[i] = part[other]
-            part[other] = np.int32(i)
+        any_order(site(keys[u], SHUFFLE), order[offsets[u] : offsets[u + 1]])
 
 
 @kernel
@@ -44,7 +41,7 @@ class ShuffleTokens(Keep):
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """A new order of each unit's tokens."""
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        offsets = offsets_of(lengths)
         d.values["permutation"] = np.empty(offsets[-1], dtype=np.int32)
         _orders(offsets, d.keys, d["permutation"])
 

@@ -68,12 +68,6 @@ class HideRest(Keep):
         d.values["hidden"] = np.empty(len(rows.tokens), dtype=np.uint8)
         _guesses(rows.units.offsets, d.keys, d["split"], d["hidden"])
 
-    def force(self, hide: list[int], length: int) -> dict[str, Any]:
-        """Decisions of one unit whose answer begins at the first of these tokens and hides them."""
-        flags = np.zeros(length, dtype=np.uint8)
-        flags[hide] = 1
-        return {"split": np.array([min(hide, default=0)], dtype=np.int64), "hidden": flags}
-
     def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
         """These tokens, in an answer that begins at the first of them."""
         whole = rows.units.lengths  # what is read is but the beginning

@@ -116,12 +116,6 @@ class Edit:
         mask_or_random_or_same(hidden, offsets, d.keys, self.mask, self.random)
         d.values["hidden"] = hidden
 
-    def force(self, hide: list[int], length: int) -> dict[str, Any]:
-        """Decisions of one unit that hide these tokens, each as [MASK] (removed with `remove_forced`)."""
-        flags = np.zeros(length, dtype=np.uint8)
-        flags[hide] = REMOVED if self.remove_forced else AS_MASK
-        return {"hidden": flags}
-
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""
         if not removes(d["hidden"]):
@@ -206,16 +200,6 @@ class Replace:
             most = max(len(vocab.sentinels) - 1, 0)
             spans = spans.first(np.minimum(spans.count, most))
         d.values["spans"] = spans
-
-    def force(self, hide: list[int], length: int) -> dict[str, Any]:
-        """Decisions of one unit whose spans are the runs of these tokens."""
-        runs: list[tuple[int, int]] = []
-        for i in sorted(set(hide)):
-            if runs and sum(runs[-1]) == i:
-                runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-            else:
-                runs.append((i, 1))
-        return {"spans": Spans.of([runs])}
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic, overload
 
-from maskdial.rng import copy, inlined, kernel
+from maskdial.rng import below, copy, draw, inlined, kernel
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64, UInt8
 
 U0, U1, U2, U3, U4, U5, U6, U7, U8, U56, U64 = (np.uint64(i) for i in (0, 1, 2, 3, 4, 5, 6, 7, 8, 56, 64))
 PAIRS, FOURS, EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -152,3 +157,25 @@ def longest_of(offsets):  # type: ignore[no-untyped-def]
     for u in range(len(offsets) - 1):
         longest = max(longest, offsets[u + 1] - offsets[u])
     return longest
+
+
+@kernel
+def _marked(flags, offsets, count):  # type: ignore[no-untyped-def]
+    for u in range(len(count)):
+        count[u] = number(flags[offsets[u] : offsets[u + 1]], np.uint8(0), False)
+
+
+def marked(flags: UInt8[np.ndarray, " n"], offsets: Int64[np.ndarray, " u+1"]) -> Int64[np.ndarray, " u"]:
+    """How many flags of each unit are set."""
+    count = np.empty(len(offsets) - 1, dtype=np.int64)
+    _marked(flags, offsets, count)
+    return count
+
+
+@kernel
+def any_order(key, out):  # type: ignore[no-untyped-def]
+    """Fill `out` with an order of 0 … n-1, every one equally likely: the shuffle that starts from nothing."""
+    for i in range(np.uint64(len(out))):
+        other = below(draw(key, np.uint64(i)), np.int64(i) + 1)
+        out[i] = out[other]
+        out[other] = np.int32(i)

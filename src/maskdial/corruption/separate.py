@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.text import LOOSE
+from maskdial.corruption.text import LOOSE, offsets_of
 from maskdial.rng import copy, kernel
 from maskdial.sample import SPECIAL, Rows
 from maskdial.vocab import Vocab
@@ -82,7 +82,7 @@ def _separated(rows: Rows, end: int, spoken: Int32[np.ndarray, " u"]) -> tuple[R
     units = rows.units
     sizes = np.empty(len(units), dtype=np.int64)
     _sizes(units.offsets, rows.sentence, sizes)
-    at = np.concatenate([[0], np.cumsum(sizes)])
+    at = offsets_of(sizes)
     tokens, numbers, language, segment = np.empty((4, at[-1]), dtype=np.int32)
     opens = np.empty(at[-1], dtype=np.uint8)
     place, body = units.offsets[:-1] - rows.offsets[units.row], np.diff(rows.offsets)[units.row]

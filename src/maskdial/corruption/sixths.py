@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs, counted, counts
-from maskdial.corruption.marked import marked
+from maskdial.corruption.runs import any_order, marked
 from maskdial.corruption.suffix import Keep
-from maskdial.corruption.text import Decisions
+from maskdial.corruption.text import Decisions, offsets_of
 from maskdial.rng import CHOSEN, RANKS, below, draw, kernel, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -66,11 +66,7 @@ def sixths(offsets: Offsets, keys: Keys, word: UInt8[np.ndarray, " n"] | None, k
 @kernel
 def _ranks(keys, offsets, out):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
-        key, part = site(keys[u], RANKS), out[offsets[u] : offsets[u + 1]]
-        for i in range(len(part)):  # the shuffle that starts from nothing: every order equally likely
-            other = np.int64(below(draw(key, np.uint64(i)), i + 1))
-            part[i] = part[other]
-            part[other] = i
+        any_order(site(keys[u], RANKS), out[offsets[u] : offsets[u + 1]])
 
 
 class Ranks(Keep):
@@ -81,8 +77,7 @@ class Ranks(Keep):
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
         """A permutation of each unit's hidden tokens."""
-        count = marked(d["hidden"], np.concatenate([[0], np.cumsum(lengths)]))
-        offsets = np.concatenate([[0], np.cumsum(count)])
+        offsets = offsets_of(marked(d["hidden"], offsets_of(lengths)))
         d.values["ranks"] = np.empty(offsets[-1], dtype=np.int32)
         _ranks(d.keys, offsets, d["ranks"])
 

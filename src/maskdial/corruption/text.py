@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from maskdial.rng import kernel
-from maskdial.sample import Rows
+from maskdial.sample import MASK, Rows
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -138,6 +138,15 @@ class Ink(NamedTuple):
     def mark(self, role: str, slot: int, kind: int) -> int:
         """A token that is the same in every unit: its id, or its number without the unit's part (`lift`)."""
         return 16 * (FIXED + 4 * slot) + kind if self.numbers else self.vocab.need(role, self.recipe)
+
+    def each(self, role: str, slot: int, kind: int) -> Int32[np.ndarray, " u"]:
+        """A mark as every unit writes it."""
+        return (self.lift + self.mark(role, slot, kind)).astype(np.int32)
+
+    def masks(self, text: Text) -> Int32[np.ndarray, " n"]:
+        """[MASK] in the place of each token, as numbers."""
+        unit = np.repeat(np.arange(len(text.lengths)), text.lengths)
+        return np.asarray(self.number(BODY, text.values >> 4, unit, MASK), dtype=np.int32)
 
     @property
     def lift(self) -> Int64[np.ndarray, " u"]:

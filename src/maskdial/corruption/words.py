@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.runs import SPARE, longest_of, stretches
+from maskdial.corruption.runs import SPARE, longest_of, marked, stretches
 from maskdial.rng import LENGTHS, SELECT, U32, below, draw, kernel, site
 from maskdial.sample import Rows
 
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
 
     Flags = UInt8[np.ndarray, " n"]
     Counts = Int64[np.ndarray, " u"]
-
-
-@kernel
-def _marked(flags, offsets, count):  # type: ignore[no-untyped-def]
-    for u in range(len(count)):
-        n = np.int64(0)
-        for flag in flags[offsets[u] : offsets[u + 1]]:
-            n += np.int64(flag != 0)
-        count[u] = n
-
-
-def marked(flags: Flags, offsets: Offsets) -> Counts:
-    """How many flags of each unit are set."""
-    count = np.empty(len(offsets) - 1, dtype=np.int64)
-    _marked(flags, offsets, count)
-    return count
 
 
 def first_parts(rows: Rows, offsets: Offsets) -> Counts:

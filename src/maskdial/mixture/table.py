@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.text import offsets_of
 from maskdial.rng import copy, kernel
 from maskdial.sample import DTYPES, PROVENANCE, SILENT, Column, Head, Rows, Samples
 
@@ -39,7 +40,7 @@ def _scatter(column, offsets, at, starts, out):  # type: ignore[no-untyped-def]
 
 def take(rows: Rows, at: Int64[np.ndarray, " k"], index: UInt64[np.ndarray, " k"]) -> Rows:
     """The rows `at` (ascending), numbered anew."""
-    offsets = ends(np.diff(rows.offsets)[at])
+    offsets = offsets_of(np.diff(rows.offsets)[at])
 
     def column(values: Column | None) -> Column | None:
         if values is None:
@@ -53,11 +54,6 @@ def take(rows: Rows, at: Int64[np.ndarray, " k"], index: UInt64[np.ndarray, " k"
     return replace(rows, **by_token, offsets=offsets, index=index, label=label)
 
 
-def ends(lengths: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, " k+1"]:
-    """Offsets of runs of these lengths."""
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
 def together(
     parts: Sequence[tuple[Int64[np.ndarray, " k"], Samples]], index: UInt64[np.ndarray, " r"], heads: Sequence[Head], name: str
 ) -> Samples:
@@ -65,7 +61,7 @@ def together(
     lengths, body = (np.zeros(len(index), dtype=np.int64) for _ in range(2))
     for at, part in parts:
         lengths[at], body[at] = np.diff(part.offsets), part.body
-    offsets = ends(lengths)
+    offsets = offsets_of(lengths)
     tables = [part for _, part in parts]
 
     def column(wanted: str) -> Column:

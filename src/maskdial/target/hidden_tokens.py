@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskdial.corruption.runs import marked
 from maskdial.corruption.step import Target
-from maskdial.corruption.text import FIXED, SAID_END, START, Decisions, Ink, Text
+from maskdial.corruption.text import SAID_END, START, Decisions, Ink, Text, offsets_of
 from maskdial.rng import copy, kernel
 from maskdial.sample import SPECIAL
 
@@ -16,26 +17,9 @@ if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
 
 
-def special(slot: int, role: str, ink: Ink, units: int) -> Int32[np.ndarray, " u"]:
-    """The token of a role, one a unit."""
-    if ink.numbers:
-        return np.asarray(ink.number(FIXED, slot, np.arange(units), SPECIAL), dtype=np.int32)
-    return np.full(units, ink.vocab.need(role, ink.recipe), dtype=np.int32)
-
-
 @kernel
-def _count(lengths, hidden, count):  # type: ignore[no-untyped-def]
-    first = np.int64(0)
-    for u in range(len(count)):
-        n = np.int64(0)
-        for flag in hidden[first : first + lengths[u]]:
-            n += np.int64(flag != 0)
-        count[u] = n
-        first += lengths[u]
-
-
-@kernel
-def _collect(values, offsets, hidden, out, at):  # type: ignore[no-untyped-def]
+def collect(values, offsets, hidden, out, at):  # type: ignore[no-untyped-def]
+    """The hidden values of unit u, one behind the other, at `out[at[u]:]`."""
     for u in range(len(at)):
         source, flags, place = values[offsets[u] : offsets[u + 1]], hidden[offsets[u] : offsets[u + 1]], at[u]
         for i in range(len(source)):
@@ -67,25 +51,20 @@ class HiddenTokens(Target):
     reads_itself: bool = False
     answers = True
 
-    def _count(self, text: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
-        count = np.empty(len(text), dtype=np.int64)
-        _count(text, d["hidden"], count)
-        return count
-
     def lengths(self, text: Int64[np.ndarray, " u"], d: Decisions, ink: Ink, framed: bool) -> Int64[np.ndarray, " u"]:
         """Answer tokens a unit."""
-        return self._count(text, d) + int(self.end is not None)
+        return marked(d["hidden"], offsets_of(text)) + int(self.end is not None)
 
     def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
               framed: bool) -> None:  # fmt: skip
         """Write the answer of unit u at `out[at[u]:]`."""
-        _collect(text.values, text.offsets, d["hidden"], out, at)
+        collect(text.values, text.offsets, d["hidden"], out, at)
         if self.end is not None:
-            out[at + self._count(text.lengths, d)] = special(SAID_END, self.end, ink, len(at))
+            out[at + marked(d["hidden"], text.offsets)] = ink.each(self.end, SAID_END, SPECIAL)
 
     def read(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write what the answer of unit u reads at `out[at[u]:]`."""
-        _behind(text.values, text.offsets, d["hidden"], special(START, self.start, ink, len(at)), out, at)
+        _behind(text.values, text.offsets, d["hidden"], ink.each(self.start, START, SPECIAL), out, at)
 
 
 @kernel
@@ -111,5 +90,5 @@ class HiddenRuns(Target):
               framed: bool) -> None:  # fmt: skip
         """Write the answer of unit u at `out[at[u]:]`."""
         spans = d["spans"]
-        end = special(SAID_END, "eos", ink, len(at))
+        end = ink.each("eos", SAID_END, SPECIAL)
         _runs(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, end, out, at)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskdial.corruption.step import Target
-from maskdial.corruption.text import BODY, SAID_END, Decisions, Ink, Text
+from maskdial.corruption.text import SAID_END, Decisions, Ink, Text
 from maskdial.rng import kernel
-from maskdial.sample import MASK
-from maskdial.target.hidden_tokens import special
+from maskdial.sample import SPECIAL
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
@@ -36,7 +35,7 @@ class Rest(Target):
     def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
               framed: bool) -> None:  # fmt: skip
         """Write the answer of unit u at `out[at[u]:]`."""
-        _rest(text.values, text.offsets, d["split"], special(SAID_END, "eos", ink, len(at)), out, at)
+        _rest(text.values, text.offsets, d["split"], ink.each("eos", SAID_END, SPECIAL), out, at)
 
 
 @kernel
@@ -69,8 +68,7 @@ class HiddenRest(Target):
     def read(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write what the answer of unit u reads at `out[at[u]:]`."""
         if ink.numbers:
-            unit = np.repeat(np.arange(len(at)), text.lengths)
-            masks = np.asarray(ink.number(BODY, text.values >> 4, unit, MASK), dtype=np.int32)
+            masks = ink.masks(text)
         else:
             id = ink.vocab.need("mask", ink.recipe) if len(text.values) else -1
             masks = np.full(len(text.values), id, dtype=np.int32)
