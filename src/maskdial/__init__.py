@@ -22,8 +22,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Batch": "batch", "Decisions": "corruption.text", "Head": "sample", "Objective": "objective", "Rows": "rows",
     "SILENT": "sample", "Sample": "sample", "Samples": "sample", "Spans": "corruption.text", "UserError": "errors",
-    "Vocab": "vocab", "compare": "evaluate.compare", "load": "train", "mixture": "mixture", "objective": "recipes", "recipes": "recipes",
-    "rows": "rows", "sample": "view", "train": "train",
+    "Vocab": "vocab", "compare": "evaluate.compare", "export": "interop.export", "load": "train", "mixture": "mixture",
+    "objective": "recipes", "recipes": "recipes", "rows": "rows", "sample": "view", "show": "explore.widget", "train": "train",
     "grain_dataset": "interop.windows", "hf": "interop", "torch_dataset": "interop.windows",
 }  # fmt: skip
 __all__ = sorted([*_HOMES, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from maskdial.corruption.render import AS_MASK, AS_RANDOM
 from maskdial.corruption.separate import languages
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text, offsets_of
-from maskdial.corruption.units import decode, following_read, lay_out, make_room, mark_overtaken, rim, shift
+from maskdial.corruption.units import decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
 from maskdial.corruption.words import first_parts
 from maskdial.sample import MASK, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
 from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
@@ -55,15 +55,19 @@ class Build:
         added = self.front + int(self.tail is not None) + int(self.between is not None)
         answers = objective.target.answers
         answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame) if answers else lengths
-        self.source, self.out = np.empty(len(units), dtype=np.int64), np.empty(len(units) + 1, dtype=np.int64)
+        number = len(lengths)
+        self.source, self.out = np.empty(number, dtype=np.int64), np.empty(number + 1, dtype=np.int64)
         self.begin, self.end = self.out[:-1], self.out[1:]
-        self.total = np.empty(len(units), dtype=np.int64) if answers else self.source
-        self.middle = np.empty(len(units), dtype=np.int64) if answers else self.end
-        self.at = np.empty(len(units), dtype=np.int64) if self.front else self.begin
-        lay_out(lengths, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
+        self.total = np.empty(number, dtype=np.int64) if answers else self.source
+        self.middle = np.empty(number, dtype=np.int64) if answers else self.end
+        self.at = np.empty(number, dtype=np.int64) if self.front else self.begin
+        cut = self.out[:0] if self.between is None else self.cut
+        lay_out(lengths, cut, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
         framed = self.opened or added > 0
+        #: the steps that write; others leave the text as it is
+        self.writing = [step for step in objective.steps if type(step).write is not Keep.write]
         #: whether what is read is the rows' tokens, unchanged and unframed: then it is not copied
-        self.as_it_is = not framed and not answers and all(type(s).write is Keep.write for s in objective.steps)
+        self.as_it_is = not framed and not answers and not self.writing
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)
@@ -135,10 +139,10 @@ class Build:
             shift(body.values, begin, end, self.special(HEAD, "bos", ink), read)
             return
         text, lengths = body, self.units.lengths
-        for step in o.steps[:-1]:
+        for step in self.writing[:-1]:
             text, lengths = run(step, text, lengths, d, ink)
         if read is not body.values:
-            o.steps[-1].write(text, d, ink, read, self.at)
+            (self.writing or o.steps)[-1].write(text, d, ink, read, self.at)
         if o.target.answers:
             o.target.write(body, d, ink, silent, said, middle, o.frame)
         elif not o.target.over_read:
@@ -162,13 +166,12 @@ class Build:
         """The frame's tokens and the start of an answer; a recipe that may hide the frame's too (fairseq's counting) says so in
         the decision "frame"."""
         if self.between is not None:
-            at = self.begin + self.front + self.cut
-            for column in (read, said):
-                make_room(column, at, self.middle)
-            read[at], said[at] = self.special(BETWEEN, self.between, ink), silent
+            at, token = self.begin + self.front + self.cut, self.special(BETWEEN, self.between, ink)
+            put_between(read, said, at, self.middle, token, np.int32(silent))
         answers, head, tail = self.o.target.answers, self.special(HEAD, self.head, ink), self.special(TAIL, self.tail, ink)
         opening = self.special(START, self.o.target.start, ink) if answers and not self.o.target.reads_itself else NONE
-        rim(read, said, self.begin, self.middle, self.end, np.int32(silent), head, tail, answers, opening)
+        if answers or len(head) or len(tail):
+            rim(read, said, self.begin, self.middle, self.end, np.int32(silent), head, tail, answers, opening)
         hidden = self.d.get("frame")
         if hidden is not None and hidden.any():
             for side, (clean, at) in enumerate(((head, self.begin), (tail, self.middle - 1))):
@@ -208,6 +211,12 @@ class Build:
         return {"origin": origin, "place": place, "kind": kind, "answer": answer}
 
 
+@lru_cache(maxsize=256)
+def same(id: int, units: int) -> Column:
+    """One id for each unit, made once for all calls: nobody writes to it."""
+    return np.full(units, id, dtype=np.int32)
+
+
 def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
     """The id of a role for each unit: `mode:R` is a mode token, `language` the unit's own language, others are the vocabulary's."""
     units = rows.units
@@ -216,11 +225,9 @@ def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
         if name not in vocab.modes:
             raise ValueError(f"{recipe} needs the mode token {name!r} and this vocabulary has {sorted(vocab.modes) or 'none'}: "
                              f"name it with Vocab(…, modes={{{name!r}: id}})")  # fmt: skip
-        return np.full(len(units), vocab.modes[name], dtype=np.int32)
+        return same(vocab.modes[name], len(units))
     if role != "language":
-        made = np.empty(len(units), dtype=np.int32)
-        made.fill(vocab.need(role, recipe))
-        return made
+        return same(vocab.need(role, recipe), len(units))
     return languages(rows, tuple(sorted(vocab.languages.values())), vocab.need("eos", recipe), recipe)
 
 

@@ -13,7 +13,7 @@ from maskdial.build import Build
 from maskdial.corruption.step import Step, Target
 from maskdial.corruption.text import Decisions
 from maskdial.sample import SAME, SILENT, Column, Head, Layout, Rows, Samples
-from maskdial.visibility.order import DIAL, PLAIN, Visibility
+from maskdial.visibility.order import DIAL, PLAIN, Visibility, size_of
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -86,10 +86,22 @@ class Objective:
     streams: bool = True
 
     def replace(self, **dials: Any) -> Objective:
-        """The same objective with a dial turned, e.g. `replace(visibility="causal")` or `replace(frame=False)`."""
-        if dials.get("visibility", self.visibility) not in (*DIAL, self.visibility):
-            raise ValueError(f"visibility is 'bidirectional', 'causal' or 'prefix', not {dials['visibility']!r}")
+        """The same objective with a dial turned, e.g. `replace(visibility="causal")`, `replace(visibility="prefix:5")` (the first
+        five positions see one another) or `replace(frame=False)`."""
+        seen = dials.get("visibility", self.visibility)
+        if seen not in (*DIAL, self.visibility) and size_of(str(seen)) is None:
+            raise ValueError(f"visibility is 'bidirectional', 'causal', 'prefix' or 'prefix:SIZE', not {seen!r}")
         return replace(self, **dials)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        asked = f"; SCORE {self.about.target}" if self.about else ""
+        return f"Objective({self.name}{': ' + options if options else ''}; SEE {self.visibility}{asked})"
+
+    def _repr_html_(self) -> str:
+        from maskdial.html import of_objective
+
+        return of_objective(self)
 
     def alone(self) -> Objective:
         """The same question about one text by itself: no second part, no label, no difference between prompt and completion.
@@ -112,14 +124,13 @@ class Objective:
     ) -> Decisions:
         """The decisions for these rows; `force` sets some by name and the rest are drawn."""
         rows, _ = self.prepared(rows, vocab)
-        units = rows.units
-        d = Decisions(rng.keys(seed, self.name, epoch, rows.index if rows.packing == "joined" else rows.index[units.row], units.number))
+        d = self.begin(rows, seed, epoch)
         if force:
             unknown = set(force) - {name for step in self.steps for name in step.decisions}
             if unknown:
                 known = ", ".join(name for step in self.steps for name in step.decisions) or "none"
                 raise ValueError(f"{self.name} makes no decision named {sorted(unknown)[0]!r} (its decisions: {known})")
-        lengths = units.lengths
+        lengths = rows.units.lengths
         for number, step in enumerate(self.steps):
             if number:
                 lengths = self.steps[number - 1].lengths(lengths, d)
@@ -127,6 +138,12 @@ class Objective:
             if force:
                 d.values.update({name: value for name, value in force.items() if name in step.decisions})
         return d
+
+    def begin(self, rows: Rows, seed: int, epoch: int) -> Decisions:
+        """No decision yet: what keys the noise of each unit."""
+        units = rows.units
+        index = rows.index if rows.packing == "joined" else rows.index[units.row]
+        return Decisions(rng.keys(seed, self.name, epoch, index, units.number))
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:
         """Samples from rows and decisions alone."""
@@ -167,9 +184,7 @@ class Objective:
     def frame_roles(self, vocab: Vocab) -> tuple[str | None, str | None, str | None]:
         """The roles of the tokens before, after and between; None where there is none (or the vocabulary has no such token)."""
         head = None if self.head == "open" or not (self.frame or str(self.head).startswith("mode:")) else self.head
-        tail = self.tail if self.frame else None
-        return (*(role if role and (role == "language" or ":" in role or vocab.get(role) is not None) else None
-                  for role in (head, tail)), self.between)  # type: ignore[return-value]  # fmt: skip
+        return known(head, vocab), known(self.tail if self.frame else None, vocab), self.between
 
     def prepared(self, rows: Rows, vocab: Vocab) -> tuple[Rows, Int32[np.ndarray, " n"] | None]:
         """The rows as the steps see them, and their provenance numbers when they are not simply the text's."""
@@ -186,7 +201,7 @@ class Objective:
     @property
     def orders_itself(self) -> bool:
         """Whether the recipe writes `order` and `private`, not the dial."""
-        return self.visibility not in PLAIN
+        return self.visibility not in PLAIN and size_of(self.visibility) is None
 
     def explain(self) -> dict[str, Any]:
         """What the objective is: formula, the three dials, share scored, source, what it is good for, known models."""
@@ -197,6 +212,11 @@ class Objective:
             "source": about.source, "url": about.url, "good_for": about.good_for, "known_models": list(about.known_models),
             "layout": self.layout, "options": dict(self.options), "sees_own": self.sees_own,
         }  # fmt: skip
+
+
+def known(role: str | None, vocab: Vocab) -> str | None:
+    """A role of the frame, if the vocabulary has a token for it."""
+    return role if role and (role == "language" or ":" in role or vocab.get(role) is not None) else None
 
 
 def declared(objective: Objective, samples: Samples) -> int:

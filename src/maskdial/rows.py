@@ -68,7 +68,7 @@ class Units:
 
     @cached_property
     def lengths(self) -> Int64[np.ndarray, " u"]:
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
 
 def rows(

@@ -69,9 +69,10 @@ class Samples:
     """What an objective returns: a ragged table with one row a sample.
 
     Columns (flat over `offsets` int64[R+1]): `read`, `position`, `segment`, `order` int32, `stream` uint8; optional
-    `private` bool and `position2` int32; per head a target int32 (`SILENT` where nothing is asked) and a weight
-    float32; with provenance `origin`, `place`, `answer` int32 and `kind` uint8. A column may be given as a function,
-    which is called when it is first looked at. Targets stand at the position that must say them.
+    `private` bool, `position2` int32 and, where a position that is looked at has another one, `position2_key`; per head
+    a target int32 (`SILENT` where nothing is asked) and a weight float32; with provenance `origin`, `place`, `answer`
+    int32 and `kind` uint8. A column may be given as a function, which is called when it is first looked at. Targets stand
+    at the position that must say them.
     """
 
     def __init__(
@@ -109,6 +110,15 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def __repr__(self) -> str:
+        rows = "row" if len(self) == 1 else "rows"
+        return f"Samples({self.objective!r}, {len(self):,} {rows}, {int(self.offsets[-1]):,} positions, {self.num_scored:,} scored)"
+
+    def _repr_html_(self) -> str:
+        from maskdial.html import of_samples
+
+        return of_samples(self)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
@@ -213,6 +223,17 @@ class Sample:
 
     def __len__(self) -> int:
         return int(self.table.offsets[self.row + 1] - self.table.offsets[self.row])
+
+    def __repr__(self) -> str:
+        if self.context:
+            return self.show()
+        scored = sum(int((target != SILENT).sum()) for target in self.targets.values())
+        return f"Sample({self.table.objective!r}, row {self.row}: {len(self):,} positions, {scored:,} scored)"
+
+    def _repr_html_(self) -> str:
+        from maskdial.html import of_sample
+
+        return of_sample(self)
 
     def column(self, name: str) -> Column:
         """This sample's part of a column."""

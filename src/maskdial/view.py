@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def sample(
     a position outside the text.
     """
     asked = find_objective(objective, **options) if isinstance(objective, str) else objective
+    load = tokenizer if isinstance(tokenizer, str) else None
     given = {name: value for name, value in (force or {}).items() if name in ROWS}
     own = {name: value for name, value in (force or {}).items() if name not in ROWS}
     made, member = member_of(asked, None, given, seed)
@@ -56,7 +58,7 @@ def sample(
     one.table.objective = asked.name
     made = replace(made, about=asked.about, options=asked.options)
     one.context = {"objective": made, "text": shown, "given": text, "tokenizer": tokenizer, "spans": spans, "seed": seed, "hide": hide,
-                   "force": force, "member": member}  # fmt: skip
+                   "force": force, "member": member, "asked": asked, "frame": frame, "load": load or tokenizer.name}  # fmt: skip
     if any(head.form == "drawn" for head in one.heads):
         one.context["second"] = second_view(one, rows, seed)
     return one
@@ -137,7 +139,7 @@ def view(one: Sample) -> dict[str, Any]:
         "text": context.get("text", ""),
         "streams": [stream_view(one, name, at) for name, at in streams],
         "attn": [
-            {"id": f"{q}.{'self' if q == k else k}", "q": q, "k": k, "rows": [intervals(visible[i][key]) for i in np.flatnonzero(query)]}
+            {"id": f"{q}.{'self' if q == k else k}", "q": q, "k": k, "rows": intervals_of(visible[query][:, key])}
             for q, query in streams for k, key in streams if q == k or q == "answer"
         ],
         "stages": stages(one, scored),
@@ -163,9 +165,9 @@ def parts(one: Sample) -> list[tuple[str, NDArray[np.bool_]]]:
 
 def stream_view(one: Sample, name: str, at: NDArray[np.bool_]) -> dict[str, Any]:
     """One stream: tokens with their place in the text and what happened to them, targets and loss by head."""
-    where = np.flatnonzero(at)
     spans = one.context.get("spans")
-    read, place, kind = one.read[at], one.place[at], one.kind[at]
+    spans = [] if spans is None else spans.tolist()
+    read, place, kind, position = (one.column(name)[at].tolist() for name in ("read", "place", "kind", "position"))
     heads = [h.name for h in one.heads]
     targets = [(h, one.column(f"target:{h.name}")[at]) for h in one.heads]
     return {
@@ -173,15 +175,15 @@ def stream_view(one: Sample, name: str, at: NDArray[np.bool_]) -> dict[str, Any]
         "label": {"source": "Source" if one.table.layout == "encoder-decoder" else "Input", "answer": "Answer"}[name],
         "tokens": [
             {
-                "id": int(read[i]), "t": spelled(one, read[i]), "kind": KINDS[kind[i]], "position": int(one.position[where[i]]),
-                "src": [int(x) for x in spans[place[i]]] if spans is not None and 0 <= place[i] < len(spans) else None,
+                "id": read[i], "t": spelled(one, read[i]), "kind": KINDS[kind[i]], "position": position[i],
+                "src": spans[place[i]] if 0 <= place[i] < len(spans) else None,
             }
-            for i in range(len(where))
+            for i in range(len(read))
         ],
         "heads": heads,
-        "targets": [[None if t == SILENT else {"id": int(t), "t": said(one, h, t)} for t in target] for h, target in targets],
-        "loss": [[float(w) for w in one.column(f"weight:{h}")[at]] for h in heads],
-        "pad_from": len(where),
+        "targets": [[None if t == SILENT else {"id": t, "t": said(one, h, t)} for t in target.tolist()] for h, target in targets],
+        "loss": [one.column(f"weight:{h}")[at].tolist() for h in heads],
+        "pad_from": len(read),
     }  # fmt: skip
 
 
@@ -198,8 +200,16 @@ def said(one: Sample, head: Head, target: int) -> str:
 
 def intervals(row: NDArray[np.bool_]) -> list[list[int]]:
     """The True runs of a row as half-open intervals."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
-    return [[int(a), int(b)] for a, b in edges.reshape(-1, 2)]
+    return intervals_of(row[None])[0]
+
+
+def intervals_of(rows: NDArray[np.bool_]) -> list[list[list[int]]]:
+    """The True runs of each row as half-open intervals."""
+    row, edge = np.nonzero(np.diff(rows.astype(np.int8), axis=1, prepend=0, append=0))
+    made: list[list[list[int]]] = [[] for _ in rows]
+    for i, low, high in zip(row[::2].tolist(), edge[::2].tolist(), edge[1::2].tolist(), strict=True):
+        made[i].append([low, high])
+    return made
 
 
 def stages(one: Sample, scored: NDArray[np.bool_]) -> list[dict[str, str]]:
@@ -225,19 +235,34 @@ def code(one: Sample) -> dict[str, str]:
     c = one.context
     if not c:
         return {}
-    name, options = one.table.objective, dict(c["objective"].options)
-    hide, force = c["hide"], c["force"]
+    name, options, see, load = one.table.objective, dict(c["objective"].options), turned(c["asked"]), c["load"]
+    hide, force, frame = c["hide"], c["force"], c["frame"]
     quoted = "'" + c["given"].replace("'", "'\\''") + "'"
-    cli = [f"maskdial show {quoted} -o {name}"] + [f"--set {k}={v}" for k, v in options.items()]
+    cli = [f"-o {name}"] + [f"--set {k}={'none' if v is None else v}" for k, v in options.items()]
+    cli += [f"--visibility {see}"] if see else []
     cli += [f"--hide {','.join(map(str, hide))}"] if hide is not None else []
-    cli += [f"--force '{k}={json.dumps(v) if not isinstance(v, str) else v}'" for k, v in (force or {}).items()]
-    cli += [f"--tokenizer {c['tokenizer'].name}"] if c["tokenizer"].name != "words" else []
+    cli += [f"--force {quote(f'{k}={json.dumps(v) if not isinstance(v, str) else v}')}" for k, v in (force or {}).items()]
+    cli += ["--frame" if frame else "--bare"] if frame is not None else []
+    cli += [f"--tokenizer {quote(load)}"] if load != "words" else []
     cli += [f"--seed {c['seed']}"] if c["seed"] else []
-    python = [repr(c["given"]), repr(name), f"tokenizer={c['tokenizer'].name!r}"] + [f"{k}={v!r}" for k, v in options.items()]
+    cli = [*cli, "--", quoted] if quoted.startswith("'-") else [quoted, *cli]
+    settings = [f"{k}={v!r}" for k, v in options.items()]
+    asked = f"md.objective({', '.join([repr(name), *settings])}).replace(visibility={see!r})" if see else repr(name)
+    python = [repr(c["given"]), asked, f"tokenizer={load!r}", *([] if see else settings)]
     python += [f"hide={list(hide)}"] if hide is not None else []
     python += [f"force={dict(force)!r}"] if force else []
+    python += [f"frame={frame}"] if frame is not None else []
     python += [f"seed={c['seed']}"] if c["seed"] else []
-    return {"cli": " ".join(cli), "python": f"md.sample({', '.join(python)})"}
+    return {"cli": " ".join(["maskdial show", *cli]), "python": f"md.sample({', '.join(python)})"}
+
+
+def turned(asked: Objective | Mixture) -> str | None:
+    """Where a recipe's SEE dial was turned to; None where it stands as the recipe has it."""
+    try:
+        own = find_objective(asked.name, **asked.options)
+    except ValueError:  # no recipe's name: somebody's own objective
+        return None
+    return None if own.visibility == asked.visibility else asked.visibility
 
 
 def picture(one: Sample, width: int = 100) -> str:

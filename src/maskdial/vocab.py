@@ -109,6 +109,11 @@ class Vocab:
         ordinary[list(self.special)] = False
         return np.flatnonzero(ordinary).astype(np.int32)
 
+    @cached_property
+    def sentinel_ids(self) -> NDArray[np.int32]:
+        """The sentinels, in the order in which they are used."""
+        return np.array(self.sentinels, dtype=np.int32)
+
     def get(self, role: str) -> int | None:
         """The id of a role or of what it falls back to (cls to bos, sep to eos, start to eos then pad); None if absent."""
         id: int | None = getattr(self, role)

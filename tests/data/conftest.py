@@ -43,6 +43,12 @@ def corpus(tmp_path_factory, text_file):
 
 
 @pytest.fixture
+def small_shards(monkeypatch):
+    """Shards of 8 KB of text: about ten of `text_file`."""
+    monkeypatch.setattr("maskdial.data.survey.UNIT", 8192)
+
+
+@pytest.fixture
 def folder_of():
     """Every file of a folder and its bytes."""
 

@@ -54,14 +54,17 @@ def test_notes_say_what_happened_to_the_text(run, tmp_path):
     assert "note: 1 records" in run("prepare", path, "--out", tmp_path / "c", "--tokenizer", "bytes").out
 
 
-def test_shards_count_from_zero_or_from_one(run, text_file, tmp_path):
+def test_shards_count_from_zero_or_from_one(run, text_file, tmp_path, small_shards):
     for home, names in (("zero", ("0/2", "1/2")), ("one", ("1/2", "2/2"))):
         for name in names:
-            assert "of 2" in run("prepare", text_file, "--out", tmp_path / home, "--tokenizer", "bytes", "--shard", name).out
+            said = run("prepare", text_file, "--out", tmp_path / home, "--tokenizer", "bytes", "--workers", 1, "--shard", name).out
+            assert "of 2" in said
         run("prepare", "--merge", "--out", tmp_path / home)
     assert (tmp_path / "zero" / "manifest.json").read_bytes() == (tmp_path / "one" / "manifest.json").read_bytes()
-    done = json.loads(run("prepare", text_file, "--out", tmp_path / "part", "--tokenizer", "bytes", "--shard", "1/2", "--json").out)
-    assert done["data"]["shard"] == [1, 2]
+    words = ("--out", tmp_path / "part", "--tokenizer", "bytes", "--workers", 1, "--shard", "1/2", "--json")
+    done = json.loads(run("prepare", text_file, *words).out)["data"]
+    assert done["shard"] == [1, 2]
+    assert done["made"] == [*range(done["made"][0], done["made"][-1] + 1)]
     with pytest.raises(UserError, match="lacks shard 0/2"):
         run("prepare", "--merge", "--out", tmp_path / "part")
 
@@ -69,6 +72,8 @@ def test_shards_count_from_zero_or_from_one(run, text_file, tmp_path):
 @pytest.mark.parametrize(("words", "message"), [
     (("--shard", "3/2"), "I/N"), (("--shard", "x"), "I/N"), (("--shard", "1/0"), "I/N"), (("--errors", "ignore"), "--errors is"),
     (("--progress", "loud"), "--progress is"), (("--merge",), "takes no text"), (("--held-out", "1.5"), "share"),
+    (("--workers", "0"), "1 or more"), (("--duplicates", "dorp"), "--duplicates is"), (("--export", "nanogtp=x"), "nanogpt=DIR"),
+    (("--export", "nanogpt"), "nanogpt=DIR"), (("--export", "nanogpt=x", "--shard", "1/2"), "whole corpus"),
 ])  # fmt: skip
 def test_options_that_can_t_be(run, text_file, tmp_path, words, message):
     with pytest.raises(UserError, match=message) as caught:

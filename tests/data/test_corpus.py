@@ -3,17 +3,13 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from maskdial.data import Corpus, load, merge, open_or_prepare, prepare, read, verify
+from maskdial.data import Corpus, load, open_or_prepare, prepare, read, verify
 from maskdial.data import build as building
-from maskdial.data.build import prepare_shard
-from maskdial.data.options import Options, default_vocab_size
+from maskdial.data.options import default_vocab_size
 from maskdial.data.storage import read_manifest
 from maskdial.errors import UserError
 
@@ -128,39 +124,6 @@ def test_another_corpus_is_not_overwritten_unasked(text_file, tmp_path, folder_o
             prepare(str(text_file), tmp_path / "mine", overwrite=overwrite, progress="off")
 
 
-KILL = """
-import os, signal, sys
-from maskdial.data import prepare, storage, tokenizer
-point, left = sys.argv[3], int(sys.argv[4])
-home = {"add": storage.ShardWriter, "replace": os, "save": tokenizer.Tokenizer}[point]
-real = getattr(home, point)
-def counted(*a, **k):
-    global left
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    left -= 1
-    return real(*a, **k)
-setattr(home, point, counted)
-prepare(sys.argv[1], sys.argv[2], vocab_size=400, held_out=0.2, progress="off")
-"""
-
-
-POINTS = [("save", 0), ("add", 100), *(("replace", n) for n in (0, 9, 15, 16, 17))]
-
-
-@pytest.mark.parametrize(("point", "left"), POINTS)
-def test_a_killed_run_leaves_no_corpus_and_the_next_ends_the_same(corpus, text_file, tmp_path, folder_of, point, left):
-    out = tmp_path / "c"
-    done = subprocess.run([sys.executable, "-c", KILL, str(text_file), str(out), point, str(left)], capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    with pytest.raises(UserError, match="no prepared corpus") as caught:
-        Corpus.open(out)
-    assert "run it again" in caught.value.hint
-    prepare(str(text_file), out, vocab_size=400, held_out=0.2, progress="off")
-    assert folder_of(out) == folder_of(corpus.folder)
-    assert sorted(p.name for p in out.iterdir()) == sorted(p.name for p in corpus.folder.iterdir())
-
-
 def test_two_at_once_don_t_write_one_shard(text_file, tmp_path):
     with building._workspace(tmp_path / "c", 0), pytest.raises(UserError, match="another prepare") as caught:
         prepare(str(text_file), tmp_path / "c", progress="off")
@@ -230,45 +193,11 @@ def test_damage_is_refused_at_open(corpus, tmp_path):
     assert "largest id 70,000" in broken(edit("largest_id", 70_000))
 
 
-def test_shards_merge_to_the_same_documents(corpus, text_file, tmp_path, folder_of):
-    options = Options(vocab_size=400, held_out=0.2)
-    out = tmp_path / "c"
-    for number in (2, 0):
-        prepare_shard([str(text_file)], out, options, number, 3, progress="off")
-        with pytest.raises(UserError, match="lacks shard") as caught:
-            merge(out)
-        assert caught.value.exit == 4
-        with pytest.raises(UserError, match="no prepared corpus"):
-            Corpus.open(out)
-    prepare_shard([str(text_file)], out, options, 1, 3, progress="off")
-    whole = merge(out)
-    assert len(whole.train.shards) == 3
-    for mine, other in ((whole.train, corpus.train), (whole.held_out, corpus.held_out)):
-        assert sorted(mine.text(i) for i in range(len(mine))) == sorted(other.text(i) for i in range(len(other)))
-        assert {(mine.title(i), mine.label(i)) for i in range(len(mine))} == {(other.title(i), other.label(i)) for i in range(len(other))}
-    assert whole.manifest["tally"] == corpus.manifest["tally"]
-    assert verify(out) == []
-    alone = {}
-    for number in range(3):
-        prepare_shard([str(text_file)], tmp_path / "again", options, number, 3, progress="off")
-    merge(tmp_path / "again")
-    alone = folder_of(tmp_path / "again")
-    assert alone == folder_of(out), "in whatever order they are made"
-
-
-def test_shards_of_different_options_don_t_mix(text_file, tmp_path):
-    for number, held in ((0, 0.1), (1, 0.2)):
-        prepare_shard([str(text_file)], tmp_path / "c", Options(tokenizer="bytes", held_out=held), number, 2, progress="off")
-    with pytest.raises(UserError, match="different text or options") as caught:
-        merge(tmp_path / "c")
-    assert caught.value.exit == 4
-
-
 def test_text_that_spells_special_tokens_is_counted(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": "a [MASK] and <extra_id_0></s> here"}, {"text": "plain"}, {"text": " "}])
     c = prepare(str(path), tmp_path / "c", vocab_size=256, progress="off")
     assert c.manifest["tally"] == {"documents": 2, "empty": 1, "malformed": 0, "replaced": 0, "dropped": 0, "spelled": 3,
-                                   "unanswered": 0, "long": 0, "silent": 0, "merged": 0}  # fmt: skip
+                                   "unanswered": 0, "long": 0, "silent": 0, "merged": 0, "changed": 0, "duplicates": 0}  # fmt: skip
 
 
 def test_large_vocabularies_take_four_bytes(tmp_path):

@@ -12,10 +12,19 @@ import pytest
 import zstandard
 
 from maskdial.data import prepare, read
-from maskdial.data.documents import Reader
+from maskdial.data.documents import Walk
+from maskdial.data.files import expand
+from maskdial.data.reader import Reader
 from maskdial.errors import UserError
 
 from .conftest import write_jsonl
+
+
+def write_arrow(path, columns, rows=None, footer=False):
+    table = pa.table(columns)
+    make = pa.ipc.new_file if footer else pa.ipc.new_stream
+    with pa.OSFile(str(path), "wb") as sink, make(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=rows)
 
 
 def texts(path, **options):
@@ -171,17 +180,70 @@ def test_the_hub_needs_its_library(monkeypatch):
     assert "maskdial[hf]" in caught.value.hint
 
 
-def test_the_hub_through_its_library(monkeypatch):
+def test_the_hub_through_its_library(monkeypatch, tmp_path):
     asked = []
 
-    def load_dataset(path, split, streaming):
-        asked.append((path, split, streaming))
-        return [{"text": "one", "label": 1}, {"text": "", "label": 2}]
+    class Table:
+        cache_files = ({"filename": str(tmp_path / "0.arrow")}, {"filename": str(tmp_path / "1.arrow")})
+
+        def __len__(self):
+            return 3
+
+    for n, texts_ in enumerate((["one", ""], ["three"])):
+        write_arrow(tmp_path / f"{n}.arrow", {"text": texts_, "label": [n] * len(texts_)})
+
+    def load_dataset(path, split, keep_in_memory):
+        asked.append((path, split, keep_in_memory))
+        return Table()
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
     found = list(read("hf:some/name@test"))
-    assert [(d.text, d.label, d.source) for d in found] == [("one", "1", "hf:some/name@test")]
-    assert asked == [("some/name", "test", True)]
+    assert [(d.text, d.label, d.source) for d in found] == [
+        ("one", "0", "hf:some/name@test/00000"), ("three", "1", "hf:some/name@test/00001"),
+    ]  # fmt: skip
+    assert asked == [("some/name", "test", False)]
+    Table.cache_files = Table.cache_files[:1]
+    with pytest.raises(UserError, match="part of a split"):
+        list(read("hf:some/name@train[:2]"))
+
+
+def test_arrow_files_of_both_kinds_are_read(tmp_path):
+    wanted = [f"text {i}" for i in range(700)]
+    write_arrow(tmp_path / "a.arrow", {"text": wanted, "title": wanted}, rows=300)
+    write_arrow(tmp_path / "b.arrow", {"text": wanted, "title": wanted}, rows=300, footer=True)
+    (tmp_path / "c.arrow.gz").write_bytes(gzip.compress((tmp_path / "a.arrow").read_bytes()))
+    for name in ("a.arrow", "b.arrow", "c.arrow.gz"):
+        assert [(d.text, d.title) for d in read(str(tmp_path / name))] == [(t, t) for t in wanted], name
+    (tmp_path / "d.arrow").write_bytes((tmp_path / "a.arrow").read_bytes()[:-3000])
+    (tmp_path / "e.arrow").write_bytes(b"not arrow at all")
+    for name in ("d.arrow", "e.arrow"):
+        with pytest.raises(UserError, match=name):
+            texts(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv", "a.parquet", "a.arrow", "a.jsonl.gz"])
+def test_a_piece_of_a_file_is_what_stands_there(tmp_path, name):
+    """Wherever a piece begins and ends, read on from another piece or anew."""
+    wanted = [f"text {i}" if i % 7 else " " for i in range(1000)]
+    if name == "a.txt":
+        (tmp_path / name).write_text("\n\n".join(f"text {i}" for i in range(1000)))
+        wanted = [f"text {i}" for i in range(1000)]
+    elif name == "a.csv":
+        with (tmp_path / name).open("w", newline="") as file:
+            csv.writer(file).writerows([["text"], *([t] for t in wanted)])
+    elif name == "a.parquet":
+        pq.write_table(pa.table({"text": wanted}), tmp_path / name, row_group_size=90)
+    elif name == "a.arrow":
+        write_arrow(tmp_path / name, {"text": wanted}, rows=90)
+    else:
+        data = "".join(json.dumps({"text": t}) + "\n" for t in wanted).encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    (file,) = expand(str(tmp_path / name))
+    pieces = [(0, 100), (100, 101), (101, 350), (350, 350), (640, 900), (20, 25), (899, None), (999, None), (1000, None)]
+    walk = Walk(Reader())
+    for first, stop in pieces:
+        found = [(n, d.text.strip()) for n, d in walk.documents(file, first, stop)]
+        assert found == [(n, t) for n, t in enumerate(wanted[:stop]) if n >= first and t.strip()], (first, stop)
 
 
 def test_pydocs_is_the_documentation_of_this_python():

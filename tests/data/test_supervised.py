@@ -9,8 +9,8 @@ from maskdial.cli.prepare import _warnings
 from maskdial.data import load, merge, open_or_prepare, prepare, read, verify
 from maskdial.data.build import prepare_shard
 from maskdial.data.chat import halves, parts
-from maskdial.data.documents import Reader
 from maskdial.data.options import Options
+from maskdial.data.reader import Reader
 from maskdial.errors import UserError
 
 from .conftest import write_jsonl
@@ -188,10 +188,11 @@ NAMED = [{"text": f"{text} {i}.", key: name} for i in range(20) for text, key, n
     ("Hello there", "language", "en"), ("Bonjour à tous", "lang", "fr-fr"), ("Quelque chose", "none", ""))]  # fmt: skip
 
 
-def test_languages_have_ids_and_rows_tell_them(tmp_path):
+def test_languages_have_ids_and_rows_tell_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("maskdial.data.survey.UNIT", 500)
     path = write_jsonl(tmp_path / "a.jsonl", NAMED)
     for number in range(2):
-        prepare_shard([str(path)], tmp_path / "c", Options(vocab_size=300, held_out=0.2), number, 2, progress="off")
+        prepare_shard([str(path)], tmp_path / "c", Options(vocab_size=300, held_out=0.2), number, 2, workers=1, progress="off")
     c = merge(tmp_path / "c")
     assert len(c.train.shards) == 2
     assert sorted(c.vocab.languages) == ["en", "fr-fr", "und"]

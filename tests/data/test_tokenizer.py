@@ -235,9 +235,9 @@ REPEATS = ["a" * 10**6, "\n" * 10**6, "é" * 300_000, "“" * 50_000, "🇫🇷"
 
 @pytest.mark.parametrize("text", REPEATS, ids=range(len(REPEATS)))
 def test_repeats_are_bounded_in_time(tokenizers, text):
-    t, began = tokenizers["own"], time.perf_counter()
+    t, began = tokenizers["own"], time.process_time()
     columns = t.encode_columns(text)
-    assert time.perf_counter() - began < 20, "seconds, on a busy machine; minutes before pieces were bounded"
+    assert time.process_time() - began < 20, "seconds; minutes before pieces were bounded"
     assert t.decode(columns.ids) == text
     assert columns.spans[-1, 1] == len(text)
 

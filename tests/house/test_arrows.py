@@ -14,7 +14,7 @@ CONTRACT = {"rows", "sample", "batch", "vocab", "errors"}
 #: what each room may import of maskdial, besides itself
 MAY = {
     "rows": set(),
-    "sample": {"rows", "batch", "view", "picture"},
+    "sample": {"rows", "batch", "view", "picture", "html"},
     "batch": {"sample"},
     "vocab": set(),
     "errors": set(),
@@ -22,15 +22,16 @@ MAY = {
     "rng": set(),
     "build": {"sample", "rng", "vocab", "corruption", "target", "visibility", "objective"},
     "corruption": {"sample", "rng", "vocab"},
-    "visibility": {"sample", "rng", "batch"},
+    "visibility": {"sample", "rng", "batch", "html"},
     "target": {"sample", "rng", "corruption"},
-    "objective": {"sample", "rng", "vocab", "build", "corruption", "target", "visibility"},
-    "mixture": {"sample", "rng", "vocab", "errors", "objective", "corruption"},
+    "objective": {"sample", "rng", "vocab", "build", "corruption", "target", "visibility", "html"},
+    "mixture": {"sample", "rng", "vocab", "errors", "build", "objective", "corruption"},
     "recipes": {"sample", "rows", "rng", "vocab", "errors", "build", "objective", "mixture", "corruption", "target", "visibility"},
     "looking": {"sample", "objective", "mixture", "corruption", "data"},
     "view": {"sample", "rng", "objective", "mixture", "recipes", "corruption", "target", "looking", "picture"},
     "picture": {"sample", "view"},
-    "data": {*CONTRACT, "progress"},
+    "html": {"objective", "sample", "view", "picture", "report"},
+    "data": {*CONTRACT, "progress", "interop"},  # hf:NAME is a guest's
     "model": {*CONTRACT, "visibility"},
     "train": {*CONTRACT, "progress", "objective", "mixture", "recipes", "data", "model", "visibility"},
     "evaluate": {*CONTRACT, "progress", "rng", "objective", "mixture", "recipes", "corruption", "data", "model",
@@ -38,7 +39,7 @@ MAY = {
     "report": {*CONTRACT, "objective", "recipes", "view"},
     "conform": {*CONTRACT, "objective", "mixture", "recipes", "corruption", "data"},
     "bench": {*CONTRACT, "objective", "mixture"},
-    "interop": {*CONTRACT, "objective", "recipes", "data", "visibility"},
+    "interop": {*CONTRACT, "objective", "recipes", "data", "model", "train", "visibility"},
 }
 
 

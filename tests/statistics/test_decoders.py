@@ -140,7 +140,7 @@ def test_runs_of_predicted_tokens(draws):
     hidden = np.zeros((draws, 400), dtype=np.uint8)
     offsets = np.arange(draws + 1, dtype=np.int64) * 400
     keys = rng.keys(0, "xlnet", 0, np.arange(draws, dtype=np.uint64))
-    _sixths(offsets, keys, hidden[:0].reshape(-1), 0, 6, np.full(draws, 10), RUNS, hidden.reshape(-1))
+    _sixths(offsets, keys, hidden[:0].reshape(-1), 6, np.full(draws, 10), RUNS, hidden.reshape(-1))
     assert (hidden.sum(axis=1) == 10).all()
     start = hidden.argmax(axis=1)
     size = np.array([row[at:].argmin() for row, at in zip(hidden, start, strict=True)])
@@ -163,7 +163,7 @@ def test_runs_start_words_where_words_are_known(draws):
     hidden = np.zeros(450 * draws, dtype=np.uint8)
     offsets = np.arange(draws + 1, dtype=np.int64) * 450
     keys = rng.keys(0, "xlnet", 0, np.arange(draws, dtype=np.uint64))
-    _sixths(offsets, keys, np.tile(word, draws), 1, 6, np.full(draws, 5), RUNS, hidden)
+    _sixths(offsets, keys, np.tile(word, draws), 6, np.full(draws, 5), RUNS, hidden)
     start = hidden.reshape(draws, 450).argmax(axis=1)
     assert (start % 3 == 0).all()
     law = np.zeros(12)

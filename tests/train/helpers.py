@@ -19,7 +19,7 @@ class FakeTokenizer:
     """Saves itself as an empty vocabulary."""
 
     def save(self, folder: Path) -> None:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "tokenizer.json").write_text("{}")
 
 

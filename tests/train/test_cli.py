@@ -32,7 +32,7 @@ def test_train_then_resume_then_list(tmp_path: Path) -> None:
     status, said, _ = maskdial("runs", tmp_path)
     assert "t5:rate=0.3  6/6   6steps" in said
     status, said, _ = maskdial("runs", tmp_path, "--json")
-    assert json.loads(said)["data"][0]["state"] == "done"
+    assert json.loads(said)["data"][0]["state"] == "finished"
 
 
 @pytest.mark.parametrize(("words", "status", "text"), [

@@ -71,11 +71,11 @@ def test_not_finite_names_the_samples_and_keeps_the_parameters(tmp_path: Path, m
 
     real = loop.step
 
-    def broken(model, optimizer, batches, factor, settings):  # type: ignore[no-untyped-def]
+    def broken(model, optimizer, *given):  # type: ignore[no-untyped-def]
         if optimizer.steps == 3:
             model.embedding.data[0, 0] = float("nan")
             model.embedding.data[:, 0] = float("nan")
-        return real(model, optimizer, batches, factor, settings)
+        return real(model, optimizer, *given)
 
     monkeypatch.setattr(loop, "step", broken)
     with pytest.raises(UserError, match="gradient of step 4 is not finite: samples 12 to 15") as caught:
@@ -99,8 +99,8 @@ def test_runs_lists_them(tmp_path: Path) -> None:
     train(config(), md.objective("gpt"), FakeCorpus(), tmp_path / "a" / "gpt", progress="off")
     train(config(), md.objective("t5", rate=0.3), FakeCorpus(), tmp_path / "a" / "t5", progress="off")
     found, broken = collect(tmp_path)
-    shown = [(r["objective"], r["step"], r["steps"], r["state"], r["checkpoint"]) for r in found]
-    assert shown == [("gpt", 6, 6, "done", 6), ("t5", 6, 6, "done", 6)]
+    shown = [(r["objective"], r["step"], r["steps"], r["state"], r["checkpoint"]["step"]) for r in found]
+    assert shown == [("gpt", 6, 6, "finished", 6), ("t5", 6, 6, "finished", 6)]
     assert not broken
     lines = table(found)
     assert "t5:rate=0.3" in lines[2]

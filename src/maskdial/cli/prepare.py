@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +20,11 @@ def prepare(
     add: Annotated[list[str] | None, typer.Option(help="Add missing special tokens to a given tokenizer: mask, languages, …")] = None,
     template: Annotated[str | None, typer.Option(help="Chat template for messages: a Jinja file, a tokenizer's folder or plain.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Leave out supervised records whose prompt alone has so many tokens.")] = None,
+    duplicates: Annotated[str, typer.Option(help="Documents that came before: report (count), drop, or keep (don't look).")] = "report",
+    workers: Annotated[int | None, typer.Option(help="Processes; they change nothing in the result (default: one a core).")] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make one of N shards, on a machine of its own; then --merge.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Join the shards in --out to one corpus.")] = False,
+    export: Annotated[list[str] | None, typer.Option(metavar="FORM=DIR", help="Write the corpus for others: nanogpt or datasets.")] = None,
     held_out: Annotated[float, typer.Option(help="Share of documents kept from training, 0 to below 1.")] = 0.05,
     text_column: Annotated[str, typer.Option(help="The column of .jsonl, .csv and .parquet that holds the text.")] = "text",
     errors: Annotated[str, typer.Option(help="Bytes that are not UTF-8: replace, drop the document, or stop with an error.")] = "replace",
@@ -30,10 +34,11 @@ def prepare(
 ) -> None:
     """Turn text into a corpus folder: tokens, words and sentences, with a tokenizer and digests of everything.
 
-    .txt and .md (a blank line ends a document), .jsonl, .csv and .parquet, each also .gz and .zst. Records without a text may
-    be supervised: a prompt and a completion, or messages of a conversation (role, content). The same text and options
-    always give the same bytes; a command that was stopped is simply run again. With --shard I/N, N machines each make one
-    shard of the same folder, and `maskdial prepare --merge --out DIR` joins them.
+    .txt and .md (a blank line ends a document), .jsonl, .csv, .parquet and .arrow (a dataset's saved folder too), each also
+    .gz and .zst; nanoGPT's .bin with its --tokenizer. Records without a text may be supervised: a prompt and a completion, or
+    messages of a conversation (role, content). The same text and options always give the same bytes, whatever the number of
+    workers or machines; a command that was stopped is run again and goes on. With --shard I/N, N machines each make their
+    part of the same folder, and `maskdial prepare --merge --out DIR` joins them.
 
     Examples:
 
@@ -41,27 +46,46 @@ def prepare(
 
       maskdial prepare books/*.txt notes.jsonl --out corpus --vocab-size 8192
 
-      maskdial prepare books/ --out corpus --shard 1/4
+      maskdial prepare books/ --out corpus --duplicates drop --shard 1/4
+
+      maskdial prepare --out corpus --export nanogpt=data/mine
 
       maskdial prepare chats.jsonl --out chats --tokenizer DIR --max-length 2048
     """
+    from maskdial.data import Corpus
     from maskdial.data import merge as join
     from maskdial.data.build import prepare_shard
     from maskdial.data.options import Options
     from maskdial.errors import UserError
 
-    if merge:
-        if paths or shard:
-            raise UserError("--merge joins the shards that are in --out; it takes no text and no --shard", code="usage.merge")
-        _say(join(out), json_)
+    exports = [_export(form) for form in export or ()]
+    if merge and (paths or shard):
+        raise UserError("--merge joins the shards that are in --out; it takes no text and no --shard", code="usage.merge")
+    if shard and exports:
+        raise UserError("--export writes a whole corpus: give it with --merge, or without --shard", code="usage.export")
+    if merge or (exports and not paths):
+        _say(join(out) if merge else Corpus.open(out), exports, json_)
         return
-    options = Options(tokenizer, vocab_size, held_out, text_column, _errors(errors), tuple(add or ()), template, max_length)
+    options = Options(tokenizer, vocab_size, held_out, text_column, _one_of("errors", errors, "replace", "drop", "error"),
+                      tuple(add or ()), template, max_length, _one_of("duplicates", duplicates, "report", "drop", "keep"))  # fmt: skip
     number, of = _shard(shard)
-    record = prepare_shard(paths or [], out, options, number, of, overwrite=overwrite, progress=_mode(progress))
+    mode = _one_of("progress", progress, "auto", "bar", "plain", "json", "off")
+    record = prepare_shard(paths or [], out, options, number, of, workers=workers, overwrite=overwrite, progress=mode)
     if shard is None:
-        _say(join(out), json_)
+        _say(join(out), exports, json_)
     else:
         _say_shard(record, out, number, of, json_)
+
+
+def _export(text: str) -> tuple[str, Path]:
+    from maskdial.errors import UserError, nearest
+
+    known = ("nanogpt", "datasets")
+    form, _, folder = text.partition("=")
+    if form not in known or not folder:
+        hint = nearest(form, known) if form not in known else f"for example --export {form}=DIR"
+        raise UserError(f"--export {text!r} should be nanogpt=DIR or datasets=DIR", hint=hint, code="usage.export")
+    return form, Path(folder)
 
 
 def _shard(text: str | None) -> tuple[int, int]:
@@ -76,21 +100,11 @@ def _shard(text: str | None) -> tuple[int, int]:
     return int(first) % int(second), int(second)
 
 
-def _errors(text: str) -> Any:
+def _one_of(name: str, text: str, *known: str) -> Any:
     from maskdial.errors import UserError, nearest
 
-    known = ("replace", "drop", "error")
     if text not in known:
-        raise UserError(f"--errors is replace, drop or error, not {text!r}", hint=nearest(text, known), code="usage.errors")
-    return text
-
-
-def _mode(text: str) -> Any:
-    from maskdial.errors import UserError, nearest
-
-    known = ("auto", "bar", "plain", "json", "off")
-    if text not in known:
-        raise UserError(f"--progress is {', '.join(known)}, not {text!r}", hint=nearest(text, known), code="usage.progress")
+        raise UserError(f"--{name} is {', '.join(known)}, not {text!r}", hint=nearest(text, known), code=f"usage.{name}")
     return text
 
 
@@ -105,9 +119,12 @@ def _warnings(record: dict[str, Any]) -> list[str]:
         "unanswered": "supervised records have no completion and were left out",
         "silent": "supervised records have a completion that the tokenizer has no token for, and were left out",
         "long": "supervised records have a prompt that fills --max-length, and were left out",
+        "changed": "documents were read as token ids, and the tokenizer gives their text others",
+        "duplicates": "documents have the same text as one before them" + (
+            " and were left out" if record["options"].get("duplicates") == "drop" else " (--duplicates drop leaves them out)"),
         "merged": "supervised records have a token across the border of prompt and completion, and were encoded in two pieces",
     }
-    found = [f"{record['tally'][key]:,} {what}" for key, what in said.items() if record["tally"][key]]
+    found = [f"{record['tally'][key]:,} {what}" for key, what in said.items() if record["tally"].get(key)]
     added = record["tokenizer"]["added"]
     if added:
         listed = ", ".join(f"{s} = {id}" for s, id in list(added.items())[:4]) + (" …" if len(added) > 4 else "")
@@ -128,9 +145,10 @@ def _supervised(record: dict[str, Any], part: str) -> dict[str, int]:
     } if shards else {}  # fmt: skip
 
 
-def _say(corpus: Corpus, json_: bool) -> None:
+def _say(corpus: Corpus, exports: Sequence[tuple[str, Path]], json_: bool) -> None:
     from maskdial.cli import answer
 
+    written = {form: [str(path) for path in _written(corpus, form, folder)] for form, folder in exports}
     warnings = _warnings(corpus.manifest)
     parts = {
         p.name: {"documents": p.num_documents, "tokens": p.num_tokens, "bytes": p.total_bytes} | _supervised(corpus.manifest, p.name)
@@ -140,7 +158,7 @@ def _say(corpus: Corpus, json_: bool) -> None:
         noted = corpus.manifest["tokenizer"]
         answer("prepare/1", {
             "path": str(corpus.folder), "name": corpus.name, "fingerprint": corpus.fingerprint, **parts, "tally": corpus.manifest["tally"],
-            "tokenizer": {k: noted[k] for k in ("name", "sha256", "size", "rule", "added")},
+            "tokenizer": {k: noted[k] for k in ("name", "sha256", "size", "rule", "added")}, "exported": written,
         }, warnings)  # fmt: skip
         return
     print(f"{corpus.folder}  ({corpus.name}, fingerprint {corpus.fingerprint[:16]})")
@@ -151,15 +169,33 @@ def _say(corpus: Corpus, json_: bool) -> None:
                   f"the longest prompt has {part['longest_prompt']:,}")  # fmt: skip
     special = len(corpus.vocab.special)
     print(f"  tokenizer {corpus.tokenizer.name}: {corpus.vocab.size - special:,} body ids + {special} special")
+    for form, paths in written.items():
+        print(f"  for {form}: {', '.join(paths)}")
     for warning in warnings:
         print(f"  note: {warning}")
+
+
+def _written(corpus: Corpus, form: str, folder: Path) -> list[Path]:
+    """Write a corpus for others; its tokenizer goes beside it."""
+    from maskdial.errors import UserError
+    from maskdial.interop import datasets, nanogpt
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already", hint=f"--export {form}=DIR names a new or empty folder", code="export.exists",
+                        where=str(folder), exit=4)  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {"nanogpt": nanogpt, "datasets": datasets}[form].export(corpus, folder)
+    corpus.tokenizer.save(folder / "tokenizer")
+    return [*paths, folder / "tokenizer"]
 
 
 def _say_shard(record: dict[str, Any], out: Path, number: int, of: int, json_: bool) -> None:
     from maskdial.cli import answer
 
-    tokens = sum(s["tokens"] for s in record["shards"] if s["name"].endswith(f"-{number:05d}"))
+    tokens, made = sum(s["tokens"] for s in record["shards"]), record["units"]
     if json_:
-        answer("prepare/1", {"path": str(out), "shard": [number, of], "tokens": tokens, "tally": record["tally"]}, _warnings(record))
+        data = {"path": str(out), "shard": [number, of], "made": made, "tokens": tokens, "tally": record["tally"]}
+        answer("prepare/1", data, _warnings(record))
         return
-    print(f"{out}  shard {number} of {of}: {tokens:,} tokens. When all {of} are there: maskdial prepare --merge --out {out}")
+    print(f"{out}  shard {number} of {of}: {tokens:,} tokens in {len(made):,} files. When all {of} are there: "
+          f"maskdial prepare --merge --out {out}")  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +11,10 @@ import numpy as np
 from maskdial.corruption.documents import documents
 from maskdial.corruption.held import Runs, counted
 from maskdial.corruption.render import Replace
+from maskdial.corruption.runs import U1
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, Spans
+from maskdial.corruption.words import size_drawn
 from maskdial.rng import BLANKS, PERMUTE, PLACES, TURNS, U32, below, draw, kernel, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 #: lengths of blanks are Poisson of this mean, 1 … LONGEST
 MEAN, LONGEST = 3.0, 39
 _LAW = [math.exp(k * math.log(MEAN) - math.lgamma(k + 1)) for k in range(1, LONGEST + 1)]
-#: of the lengths drawn: integer bounds of their cumulative law, mean and variance
+#: of the lengths drawn: integer bounds of their cumulative law, mean, variance, and the mean to the third power
 LIMITS: UInt64[np.ndarray, " k"] = np.round(np.cumsum(_LAW) / sum(_LAW) * 2.0**32).astype(np.uint64)
 DRAWN = sum(k * p for k, p in enumerate(_LAW, 1)) / sum(_LAW)
-SPREAD = sum((k - DRAWN) ** 2 * p for k, p in enumerate(_LAW, 1)) / sum(_LAW)
+SPREAD, CUBED = sum((k - DRAWN) ** 2 * p for k, p in enumerate(_LAW, 1)) / sum(_LAW), DRAWN**3
 
 
 @kernel
@@ -39,17 +40,18 @@ def budget_of(length, rate):  # type: ignore[no-untyped-def]
     return np.int64(np.floor(length * rate + 1e-9))
 
 
-@cache
-def most_blanks(length: int, rate: float) -> int:
+@kernel
+def most_blanks(length, rate):  # type: ignore[no-untyped-def]
     """More blanks than a text of this length ever draws (six standard deviations above the mean), and never more than its budget."""
-    budget = int(budget_of(length, rate))
-    return min(budget, math.ceil(budget / DRAWN + 1 + 6 * math.sqrt(budget * SPREAD / DRAWN**3)))
+    budget = budget_of(length, rate)
+    return min(budget, np.int64(np.ceil(budget / DRAWN + 1 + 6 * np.sqrt(budget * SPREAD / CUBED))))
 
 
 @kernel
 def _shuffle(key, values):  # type: ignore[no-untyped-def]
-    for c in range(len(values) - 1):
-        other = c + np.int64(below(draw(key, np.uint64(c)), len(values) - c))
+    n = np.uint64(len(values))
+    for c in range(max(n, U1) - U1):
+        other = c + below(draw(key, c), n - c)
         values[c], values[other] = values[other], values[c]
 
 
@@ -58,43 +60,47 @@ def _lengths(key, budget, most, limits, length):  # type: ignore[no-untyped-def]
     """Draw lengths until they reach the budget; returns (how many, their sum)."""
     n, total = 0, np.int64(0)
     while total < budget and n < most:
-        bits, size = draw(key, np.uint64(n)) >> U32, 0
-        while size < len(limits) - 1 and bits >= limits[size]:
-            size += 1
-        length[n] = size + 1
-        total += size + 1
+        length[n] = size_drawn(draw(key, np.uint64(n)) >> U32, limits)
+        total += length[n]
         n += 1
     return n, total
 
 
 @kernel
-def _token_blanks(keys, begins, counts, starts, sizes, rate, most, limits, begin, count, start, length):  # type: ignore[no-untyped-def]
-    used = 0
+def _places(key, free, drawn, place):  # type: ignore[no-untyped-def]
+    """As many uniform places in 0 … free as `place` has, ascending: each goes where as many lie before it."""
+    n = np.uint64(len(place))
+    for j in range(n):
+        drawn[j] = (below(draw(key, j), free + 1) << U32) + j  # no two are equal
+    for j in range(n):
+        mine, before = drawn[j], np.uint64(0)
+        for i in range(n):
+            before += np.uint64(drawn[i] < mine)
+        place[before] = mine >> U32
+
+
+@kernel
+def _token_blanks(lengths, keys, begins, counts, starts, sizes, rate, limits):  # type: ignore[no-untyped-def]
+    begin, count, used = np.empty(len(keys), dtype=np.int64), np.empty(len(keys), dtype=np.int64), 0
+    start, length = np.empty(lengths.sum(), dtype=np.int32), np.empty(lengths.sum(), dtype=np.int32)
+    drawn = np.empty(len(start), dtype=np.uint64)
     for u in range(len(keys)):
-        begin[u] = used
-        for p in range(counts[u]):
-            key, size = draw(site(keys[u], BLANKS), np.uint64(p)), np.int64(sizes[begins[u] + p])
-            at_length = length[used:]
-            n, total = _lengths(key, budget_of(size, rate), most[u] - (used - begin[u]), limits, at_length)
+        begin[u], left = used, most_blanks(lengths[u], rate)
+        for p in range(begins[u], begins[u] + counts[u]):
+            key, size, before = draw(site(keys[u], BLANKS), np.uint64(p - begins[u])), np.int64(sizes[p]), starts[p]
+            n, total = _lengths(key, budget_of(size, rate), left, limits, length[used:])
             free = size - total - n + 1  # what is left when a token stands between neighbours
             if n == 0 or free < 0:
                 continue
-            at_length = length[used : used + n]
-            _shuffle(site(key, PERMUTE), at_length)  # the last draw is the one that went over the budget: it may stand anywhere
-            place, anywhere = start[used : used + n], site(key, PLACES)
-            for j in range(n):
-                drawn, i = np.int32(below(draw(anywhere, np.uint64(j)), free + 1)), j
-                while i > 0 and place[i - 1] > drawn:  # ascending: a few dozen at most
-                    place[i] = place[i - 1]
-                    i -= 1
-                place[i] = drawn
-            before = np.int64(starts[begins[u] + p])
-            for j in range(n):
+            place, taken = start[used : used + n], length[used : used + n]
+            _shuffle(site(key, PERMUTE), taken)  # the last draw is the one that went over the budget: it may stand anywhere
+            _places(site(key, PLACES), free, drawn, place)
+            for j in range(np.uint64(n)):
                 place[j] += before
-                before += at_length[j] + 1
-            used += n
+                before += taken[j] + np.int32(1)
+            used, left = used + n, left - n
         count[u] = used - begin[u]
-    return used
+    return begin, count, start[:used], length[:used]
 
 
 def token_blanks(keys: Keys, texts: Spans, lengths: Lengths, rate: float) -> Spans:
@@ -102,11 +108,7 @@ def token_blanks(keys: Keys, texts: Spans, lengths: Lengths, rate: float) -> Spa
 
     A document whose spans do not fit is left as it is, and so is one whose budget is 0.
     """
-    most = np.array([most_blanks(n, rate) for n in lengths.tolist()], dtype=np.int64)
-    begin, count = np.empty(len(keys), dtype=np.int64), np.empty(len(keys), dtype=np.int64)
-    start, length = (np.empty(int(most.sum()) + int(most.max(initial=0)), dtype=np.int32) for _ in range(2))
-    used = _token_blanks(keys, texts.begin, texts.count, texts.start, texts.length, rate, most, LIMITS, begin, count, start, length)
-    return Spans(begin, count, start[:used], length[:used])
+    return Spans(*_token_blanks(lengths, keys, texts.begin, texts.count, texts.start, texts.length, rate, LIMITS))
 
 
 @kernel

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs, flags
+from maskdial.corruption.runs import longest_of
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, offsets_of
-from maskdial.rng import LEVELS, NOISE, U32, draw, kernel, site
+from maskdial.rng import GOLDEN, LEVELS, NOISE, U32, draw, kernel, mix, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
 
@@ -56,27 +57,27 @@ class Levels(Keep):
 
 
 @kernel
-def _by_level(offsets, keys, first, limits, size, hidden):  # type: ignore[no-untyped-def]
-    longest = 0
+def _by_level(offsets, keys, first, levels, size, hidden):  # type: ignore[no-untyped-def]
+    longest = longest_of(offsets)
+    last, spread = np.empty(longest, dtype=np.uint32), np.empty(longest, dtype=np.uint32)
     for u in range(len(keys)):
-        longest = max(longest, offsets[u + 1] - offsets[u])
-    spread = np.empty(longest, dtype=np.uint64)
-    for u in range(len(keys)):
-        key, part, limit = site(keys[u], NOISE), hidden[offsets[u] : offsets[u + 1]], limits[first[u] : first[u + 1]]
+        key, part, level = site(keys[u], NOISE), hidden[offsets[u] : offsets[u + 1]], levels[first[u] : first[u + 1]]
+        for b in range(len(level)):  # the last 32 bits that hide
+            last[b] = np.int64(np.rint(level[b] * 2.0**32)) - 1
+        for k in range(min(size, len(part))):  # the k-th tokens of all blocks: blocks are short
+            bound = spread[k : len(part) : size]
+            for b in range(len(bound)):
+                bound[b] = last[b]
         bound = spread[: len(part)]
-        for b in range(len(limit)):
-            block = bound[b * size : (b + 1) * size]
-            for i in range(len(block)):
-                block[i] = limit[b]
         for i in range(len(part)):
-            part[i] = (draw(key, np.uint64(i)) >> U32) < bound[i]
+            part[i] = np.uint32(mix(key) >> U32) <= bound[i]
+            key += GOLDEN
 
 
 def by_level(offsets: Offsets, keys: Keys, levels: Float64[np.ndarray, " b"], size: int) -> UInt8[np.ndarray, " n"]:
-    """Each token by its own coin, which falls with the probability of its block; a higher level keeps the earlier picks."""
+    """Each token by its own coin, which falls with the probability of its block, above 0; a higher level keeps the earlier picks."""
     hidden = np.empty(offsets[-1], dtype=np.uint8)
-    limits = np.rint(np.asarray(levels, dtype=np.float64) * 2.0**32).astype(np.uint64)
-    _by_level(offsets, keys, blocks_of(np.diff(offsets), size), limits, size, hidden)
+    _by_level(offsets, keys, blocks_of(np.diff(offsets), size), np.asarray(levels, dtype=np.float64), size, hidden)
     return hidden
 
 

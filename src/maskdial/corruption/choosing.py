@@ -36,6 +36,20 @@ def _inside(chosen, wide, offsets, starts, hidden):  # type: ignore[no-untyped-d
             part[i] = inner[word]
 
 
+@kernel
+def _counts(offsets, rate, more, most, out):  # type: ignore[no-untyped-def]
+    for u in range(len(out)):
+        wanted = np.int64(np.rint((offsets[u + 1] - offsets[u] + more) * rate))
+        out[u] = min(max(wanted, np.int64(rate > 0)), most)
+
+
+def counts_of(offsets: Offsets, rate: float, more: int = 0, most: int | None = None) -> Int64[np.ndarray, " u"]:
+    """BERT's count of each unit's tokens and `more`: rounded, halves to even, at least 1 and at most `most`; nothing at rate 0."""
+    out = np.empty(len(offsets) - 1, dtype=np.int64)
+    _counts(offsets, float(rate), more, 2**62 if most is None else most, out)
+    return out
+
+
 def shares(recipe: str, mask: float, random: float) -> None:
     """`ValueError` when more than all of the chosen tokens would be replaced."""
     if mask + random > 1:
@@ -71,7 +85,7 @@ class Choosing:
     def __call__(self, rows: Rows, offsets: Offsets, d: Decisions) -> Hidden:
         if self.count == "fairseq":
             return self.with_frame(rows, offsets, d)
-        counts = self.counts(np.diff(offsets)) if self.count == "exact" else None
+        counts = counts_of(offsets, self.rate, self.framed, self.most) if self.count == "exact" else None
         if not self.whole_word:
             return independent(offsets, d.keys, self.rate) if counts is None else exact(offsets, d.keys, counts)
         fence = first_parts(rows, offsets) if self.pairs else None
@@ -79,11 +93,6 @@ class Choosing:
         if counts is None or len(self.runs) == 1:
             return whole_words(offsets, d.keys, starts, self.rate, counts)
         return runs_of_words(offsets, d.keys, counts, starts, fence, self.runs)
-
-    def counts(self, lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u"]:
-        """BERT's count, halves to even; nothing at rate 0."""
-        wanted = np.maximum(int(self.rate > 0), np.rint((lengths + self.framed) * self.rate)).astype(np.int64)
-        return wanted if self.most is None else np.minimum(wanted, self.most)
 
     def with_frame(self, rows: Rows, offsets: Offsets, d: Decisions) -> Hidden:
         """fairseq: every token (or word) and both tokens of the frame are alike; the count is rounded by chance."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskdial.corruption.runs import next_place
 from maskdial.corruption.text import Spans
 from maskdial.rng import kernel
 
@@ -14,41 +15,27 @@ if TYPE_CHECKING:
 
     from maskdial.corruption.select import Offsets
 
-#: tokens looked at together: a block without an end token costs no branch a token
-BLOCK = 64
-
 
 @kernel
-def _documents(tokens, offsets, eod, begin, count, start, length):  # type: ignore[no-untyped-def]
-    used = 0
-    for u in range(len(begin)):
-        part = tokens[offsets[u] : offsets[u + 1]]
-        begin[u], last = used, 0
-        for at in range(0, len(part), BLOCK):
-            block = part[at : at + BLOCK]
-            found = False
-            for i in range(len(block)):
-                found |= block[i] == eod
-            if found:
-                for i in range(len(block)):
-                    if block[i] == eod:
-                        start[used], length[used] = last, at + i - last
-                        last = at + i + 1
-                        used += 1
-        if last < len(part):
-            start[used], length[used] = last, len(part) - last
-            used += 1
+def _documents(tokens, offsets, eod, begin, count):  # type: ignore[no-untyped-def]
+    units, used = len(offsets) - 1, 0
+    found = np.empty((2, len(tokens) + units), dtype=np.int32)
+    start, length = found[0], found[1]
+    for u in range(units):
+        part, first, begin[u] = tokens[offsets[u] : offsets[u + 1]], 0, used
+        while first < len(part):
+            stop = next_place(part, np.int32(eod), True, first)
+            start[used], length[used] = first, stop - first
+            first, used = stop + 1, used + 1
         count[u] = used - begin[u]
-    return used
+    return found[:, :used].copy()
 
 
 def documents(tokens: Int32[np.ndarray, " n"], offsets: Offsets, eod: int | None) -> Spans:
     """The documents of each unit, the end tokens themselves left out. A document may be empty, and the last may lack its end."""
-    units = len(offsets) - 1
-    begin, count = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
-    start, length = (np.empty(len(tokens) + units, dtype=np.int32) for _ in range(2))
-    used = _documents(tokens, offsets, -1 if eod is None else eod, begin, count, start, length)
-    return Spans(begin, count, start[:used].copy(), length[:used].copy())
+    begin, count = np.empty((2, len(offsets) - 1), dtype=np.int64)
+    start, length = _documents(tokens, offsets, -1 if eod is None else eod, begin, count)
+    return Spans(begin, count, start, length)
 
 
 def wholes(tokens: Int32[np.ndarray, " n"], offsets: Offsets, eod: int | None) -> Spans:

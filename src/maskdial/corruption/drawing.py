@@ -10,7 +10,7 @@ import numpy as np
 from maskdial.corruption.held import Runs
 from maskdial.corruption.render import AS_MASK, AS_SAME, Edit
 from maskdial.corruption.runs import SPARE, longest_of, places
-from maskdial.corruption.text import Decisions, offsets_of
+from maskdial.corruption.text import Decisions, begins_of
 from maskdial.rng import RENDER, SELECT, U32, below, draw, kernel, site, threshold
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -59,7 +59,7 @@ class EditDrawn(Edit):
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """How often each token is drawn, and whether it becomes [MASK]."""
-        offsets = offsets_of(lengths)
+        offsets = begins_of(rows, lengths)
         times = self.select(rows, offsets, d)
         upto = np.array([threshold(1 - (1 - self.mask) ** n) for n in range(int(times.max(initial=0)) + 1)])
         hidden = np.empty_like(times)

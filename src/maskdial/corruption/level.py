@@ -10,7 +10,7 @@ import numpy as np
 from maskdial.corruption.held import Runs, counts
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions
-from maskdial.rng import COUNT, SELECT, U32, draw, kernel, site
+from maskdial.rng import COUNT, SELECT, coins, draw, kernel, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
 
@@ -30,10 +30,7 @@ def _levels(keys, least, level):  # type: ignore[no-untyped-def]
 @kernel
 def _coins(offsets, keys, limit, hidden):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
-        key, upto = site(keys[u], SELECT), limit[u]
-        part = hidden[offsets[u] : offsets[u + 1]]
-        for i in range(len(part)):
-            part[i] = (draw(key, np.uint64(i)) >> U32) < upto
+        coins(site(keys[u], SELECT), limit[u], hidden[offsets[u] : offsets[u + 1]])
 
 
 @dataclass(frozen=True)

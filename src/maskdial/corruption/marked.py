@@ -10,7 +10,7 @@ import numpy as np
 
 from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.suffix import Keep
-from maskdial.corruption.text import Decisions, offsets_of
+from maskdial.corruption.text import Decisions, begins_of
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
 
@@ -30,7 +30,7 @@ class Mark(Keep):
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens."""
-        d.values["hidden"] = self.select(rows, offsets_of(lengths), d)
+        d.values["hidden"] = self.select(rows, begins_of(rows, lengths), d)
 
     def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
         """The tokens of the runs."""

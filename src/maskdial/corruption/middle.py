@@ -10,12 +10,12 @@ import numpy as np
 
 from maskdial.corruption.held import Runs
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
-from maskdial.rng import MIDDLE, U32, below, copy, draw, kernel, site, threshold
+from maskdial.rng import MIDDLE, U32, below, copy, draw, inlined, kernel, site, threshold
 from maskdial.sample import SPECIAL, Rows
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
-    from jaxtyping import Int32, Int64, UInt8
+    from jaxtyping import Int, Int32, Int64, UInt8
 
     from maskdial.corruption.select import Keys
     Lengths = Int64[np.ndarray, " u"]
@@ -27,12 +27,23 @@ AS_IS, PSM, SPM, SPM_1 = range(4)
 SENTINELS = ("prefix", "suffix", "middle")
 
 
+#: tokens that a unit has more if one of its pieces takes another form
+MORE = len(SENTINELS)
+
+
+@inlined
+def _more(begin, count, form):  # type: ignore[no-untyped-def]
+    """How many tokens longer the unit gets whose pieces these are."""
+    changed = np.uint8(0)
+    for j in range(np.uint64(begin), np.uint64(begin + count)):
+        changed |= form[j]
+    return MORE if changed else 0
+
+
 @kernel
-def _changed(begin, count, form, changed):  # type: ignore[no-untyped-def]
-    for u in range(len(changed)):
-        changed[u] = 0
-        for j in range(begin[u], begin[u] + count[u]):
-            changed[u] += form[j] != AS_IS
+def _lengths(lengths, begin, count, form, out):  # type: ignore[no-untyped-def]
+    for u in range(len(lengths)):
+        out[u] = lengths[u] + _more(begin[u], count[u], form)
 
 
 @dataclass(frozen=True)
@@ -51,26 +62,18 @@ class Cuts:
         pieces = Spans.of([[(start, length) for start, length, *_ in unit] for unit in lists])
         return Cuts(pieces, flat[:, 2].astype(np.uint8), flat[:, 3], flat[:, 4])
 
-    def changed(self) -> Lengths:
-        """How many pieces of each unit take another form."""
-        count = np.empty(len(self.pieces.begin), dtype=np.int64)
-        _changed(self.pieces.begin, self.pieces.count, self.form, count)
-        return count
-
     def numbers(self, ink: Ink) -> Int32[np.ndarray, "k 3"]:
-        """The sentinels of each piece, as ids or as numbers."""
+        """The sentinels as numbers, of each piece; or as ids, once for all."""
         if ink.numbers:
             unit = self.pieces.entry_unit
-            j = 3 * (np.arange(len(unit)) - self.pieces.begin[unit])
-            return np.stack([ink.number(LOOSE, j + k, unit, SPECIAL) for k in range(3)], axis=1)
-        new = np.full((len(self.form), 3), -1, dtype=np.int32)
-        if self.form.any():
-            missing = [name for name in SENTINELS if name not in ink.vocab.fim]
-            if missing:
-                raise ValueError(f"{ink.recipe} needs the tokens prefix, middle and suffix and this vocabulary has no {missing[0]}: "
-                                 "name them with Vocab(…, fim={'prefix': id, 'middle': id, 'suffix': id})")  # fmt: skip
-            new[:] = [ink.vocab.fim[name] for name in SENTINELS]
-        return new
+            j = MORE * (np.arange(len(unit)) - self.pieces.begin[unit])
+            return np.stack([ink.number(LOOSE, j + k, unit, SPECIAL) for k in range(MORE)], axis=1)
+        ids = [ink.vocab.fim.get(name, -1) for name in SENTINELS]
+        if -1 in ids and self.form.any():
+            missing = SENTINELS[ids.index(-1)]
+            raise ValueError(f"{ink.recipe} needs the tokens prefix, middle and suffix and this vocabulary has no {missing}: name "
+                             "them with Vocab(…, fim={'prefix': id, 'middle': id, 'suffix': id})")  # fmt: skip
+        return np.array([ids], dtype=np.int32)
 
 
 def held_cuts(lengths: Lengths, runs: Runs) -> Cuts:
@@ -95,66 +98,47 @@ def _cuts(keys, begin, count, size, rate, spm, spm_form, form, first, second):  
             first[j], second[j] = min(a, b), max(a, b)
 
 
-def draw_cuts(keys: Keys, pieces: Spans, size: Int64[np.ndarray, " k"], rate: float, spm: float, variant: int) -> Cuts:
+def draw_cuts(keys: Keys, pieces: Spans, size: Int[np.ndarray, " k"], rate: float, spm: float, variant: int) -> Cuts:
     """Two cuts a piece, each uniform in 0 … size whatever the other is; with probability `rate` the piece takes another form."""
-    made = Cuts(pieces, np.empty(len(size), dtype=np.uint8), np.empty(len(size), dtype=np.int64), np.empty(len(size), dtype=np.int64))
-    form = np.uint8(SPM if variant == 2 else SPM_1)
-    _cuts(keys, pieces.begin, pieces.count, size, threshold(rate), threshold(spm), form, made.form, made.first, made.second)
-    return made
+    form, (first, second) = np.empty(len(size), dtype=np.uint8), np.empty((2, len(size)), dtype=np.int64)
+    other = SPM if variant == 2 else SPM_1
+    _cuts(keys, pieces.begin, pieces.count, size, threshold(rate), threshold(spm), np.uint8(other), form, first, second)
+    return Cuts(pieces, form, first, second)
+
+
+@inlined
+def _parts(form, a, b, c, d, prefix, suffix, middle):  # type: ignore[no-untyped-def]
+    """(sentinel, from, to) three times, in the order of the form; the prefix lies in a … b, the middle in b … c, the suffix in c … d."""
+    if form == PSM:
+        return (prefix, a, b), (suffix, c, d), (middle, b, c)
+    return ((prefix, a, a), (suffix, c, d), (middle, a, c)) if form == SPM else ((suffix, c, d), (prefix, a, b), (middle, b, c))
+
+
+@inlined
+def _run(values, first, stop, out, place, end):  # type: ignore[no-untyped-def]
+    """Copy `values[first:stop]` to `out[place:]` as far as there is room; returns where it ends."""
+    count = max(min(stop - first, end - place), 0)
+    copy(values, first, count, out, place)
+    return place + count
 
 
 @kernel
-def _run(source, first, stop, out, place, end):  # type: ignore[no-untyped-def]
-    """Copy `source[first:stop]` to `out[place:]` as far as there is room; returns where it ends."""
-    count = min(stop - first, end - place)
-    if count > 0:
-        copy(source, first, count, out, place)
-        place += count
-    return place
-
-
-@kernel
-def _put(token, out, place, end):  # type: ignore[no-untyped-def]
-    """Write one token if there is room; returns where it ends."""
-    if place < end:
-        out[place] = token
-        place += 1
-    return place
-
-
-@kernel
-def _middles(values, offsets, begin, count, start, length, form, first, second, new, out, at, room):  # type: ignore[no-untyped-def]
+def _middles(values, offsets, begin, count, start, length, form, first, second, new, each, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
-        source, place, end, last = values[offsets[u] : offsets[u + 1]], at[u], at[u] + room[u], np.int64(0)
-        for j in range(begin[u], begin[u] + count[u]):
-            pre, suf, mid = new[j, 0], new[j, 1], new[j, 2]
-            a = np.int64(start[j])
-            b, c, d = a + first[j], a + second[j], a + length[j]
-            place = _run(source, last, a, out, place, end)
+        last, place = offsets[u], at[u]
+        end = place + offsets[u + 1] - last + _more(begin[u], count[u], form)
+        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
+            if form[j] == AS_IS:
+                continue
+            a = offsets[u] + np.int64(start[j])
+            b, c, d, sentinels = a + first[j], a + second[j], a + np.int64(length[j]), new[np.int64(j) * each]
+            place = _run(values, last, a, out, place, end)
+            for sentinel, left, right in _parts(form[j], a, b, c, d, sentinels[0], sentinels[1], sentinels[2]):
+                if place < end:
+                    out[place] = sentinel
+                place = _run(values, left, right, out, place + 1, end)
             last = d
-            if form[j] == PSM:
-                place = _put(pre, out, place, end)
-                place = _run(source, a, b, out, place, end)
-                place = _put(suf, out, place, end)
-                place = _run(source, c, d, out, place, end)
-                place = _put(mid, out, place, end)
-                place = _run(source, b, c, out, place, end)
-            elif form[j] == SPM:
-                place = _put(pre, out, place, end)
-                place = _put(suf, out, place, end)
-                place = _run(source, c, d, out, place, end)
-                place = _put(mid, out, place, end)
-                place = _run(source, a, c, out, place, end)
-            elif form[j] == SPM_1:
-                place = _put(suf, out, place, end)
-                place = _run(source, c, d, out, place, end)
-                place = _put(pre, out, place, end)
-                place = _run(source, a, b, out, place, end)
-                place = _put(mid, out, place, end)
-                place = _run(source, b, c, out, place, end)
-            else:
-                place = _run(source, a, d, out, place, end)
-        _run(source, last, len(source), out, place, end)
+        _run(values, last, offsets[u + 1], out, place, end)
 
 
 @dataclass(frozen=True)
@@ -175,18 +159,21 @@ class Middle:
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
         """Which pieces, which form, where they are cut."""
         pieces = self.pieces(rows.tokens, rows.units.offsets, vocab.eod)
-        d.values["cuts"] = draw_cuts(d.keys, pieces, pieces.length.astype(np.int64), self.rate, self.spm, self.variant)
+        d.values["cuts"] = draw_cuts(d.keys, pieces, pieces.length, self.rate, self.spm, self.variant)
 
     def lengths(self, lengths: Lengths, d: Decisions) -> Lengths:
         """Lengths after the step."""
-        return lengths + 3 * np.minimum(d["cuts"].changed(), 1)
+        cuts: Cuts = d["cuts"]
+        longer = np.empty(len(lengths), dtype=np.int64)
+        _lengths(lengths, cuts.pieces.begin, cuts.pieces.count, cuts.form, longer)
+        return longer
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None:
         """Write unit u at `out[at[u]:]`."""
         cuts: Cuts = d["cuts"]
         p = cuts.pieces
         _middles(text.values, text.offsets, p.begin, p.count, p.start, p.length, cuts.form, cuts.first, cuts.second, cuts.numbers(ink),
-                 out, at, self.lengths(text.lengths, d))  # fmt: skip
+                 int(ink.numbers), out, at)  # fmt: skip
 
     def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]:
         """The run as the middle."""

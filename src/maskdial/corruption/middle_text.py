@@ -108,7 +108,7 @@ class MiddleOfText(Middle):
         found = [whole_characters(written.ids(unit, start, length), codec) for unit, start, length in entries(pieces)]
         first, count, size = np.array(found, dtype=np.int64).reshape(-1, 3).T
         inner = Spans(pieces.begin, pieces.count, (pieces.start + first).astype(np.int32), count.astype(np.int32))
-        d.values["cuts"] = draw_cuts(d.keys, inner, size.copy(), self.rate, self.spm, self.variant)
+        d.values["cuts"] = draw_cuts(d.keys, inner, size.astype(np.int32), self.rate, self.spm, self.variant)
         d.values["written"] = written
 
     def parts(self, d: Decisions) -> list[list[list[int]]]:
@@ -142,7 +142,7 @@ class MiddleOfText(Middle):
                     continue
                 written = self.numbered(parts[j], unit[start:stop], d["written"], u, start, new, ink) if ink.numbers else parts[j]
                 new += sum(map(len, parts[j]))
-                made += arranged(int(cuts.form[j]), sentinels[j], [np.array(part, dtype=np.int32) for part in written])
+                made += arranged(int(cuts.form[j]), sentinels[j * ink.numbers], [np.array(part, dtype=np.int32) for part in written])
             made.append(unit[last:])
             out[at[u] : at[u] + room[u]] = np.concatenate(made)[: room[u]]
 

@@ -13,7 +13,7 @@ import numpy as np
 from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, REMOVED, Edit
 from maskdial.corruption.spans import poisson_least, poisson_lengths, poisson_limits, share_of
-from maskdial.corruption.text import Decisions, Ink, Spans, Text, offsets_of
+from maskdial.corruption.text import Decisions, Ink, Spans, Text, begins_of
 from maskdial.rng import CUT, INSERT, LENGTHS, RENDER, U32, below, draw, kernel, site, threshold
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -77,7 +77,7 @@ class OverlappingSpans:
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens are replaced or removed, and how many are inserted."""
-        offsets = offsets_of(lengths)
+        offsets = begins_of(rows, lengths)
         actions, inserted = np.empty(offsets[-1], dtype=np.uint8), np.empty(len(lengths), dtype=np.int64)
         law = poisson_limits(self.mean), poisson_least(self.mean)
         _overlapping(offsets, d.keys, self.rate, *law, threshold(self.random), actions, inserted)

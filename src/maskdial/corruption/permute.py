@@ -10,7 +10,7 @@ from maskdial.corruption.held import Runs, flags
 from maskdial.corruption.rearrange import mark_moved
 from maskdial.corruption.runs import any_order
 from maskdial.corruption.suffix import Keep
-from maskdial.corruption.text import Decisions, Ink, Text, offsets_of
+from maskdial.corruption.text import Decisions, Ink, Text, begins_of
 from maskdial.rng import SHUFFLE, kernel, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -41,7 +41,7 @@ class ShuffleTokens(Keep):
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """A new order of each unit's tokens."""
-        offsets = offsets_of(lengths)
+        offsets = begins_of(rows, lengths)
         d.values["permutation"] = np.empty(offsets[-1], dtype=np.int32)
         _orders(offsets, d.keys, d["permutation"])
 

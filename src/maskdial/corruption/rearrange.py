@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _blocks(offsets, keys, starts):  # type: ignore[no-untyped-def]
-    units, room, used = len(keys), len(keys) + number(starts, np.uint8(0), False), 0
-    begin, count = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
-    start, length = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+def _blocks(offsets, keys, starts, begin, count):  # type: ignore[no-untyped-def]
+    units, used = len(keys), 0
+    blocks = np.empty((2, units + number(starts, np.uint8(0), False)), dtype=np.int32)
+    start, length = blocks[0], blocks[1]
     border = np.empty(longest_of(offsets) + SPARE + 1, dtype=np.int32)
     for u in range(units):
         n, key = stretches(starts[offsets[u] : offsets[u + 1]], border), site(keys[u], PERMUTE)
@@ -36,7 +36,7 @@ def _blocks(offsets, keys, starts):  # type: ignore[no-untyped-def]
             at_length[a], at_length[b] = at_length[b], at_length[a]
         begin[u], count[u] = used, n
         used += n
-    return begin, count, start[:used], length[:used]
+    return blocks[:, :used]
 
 
 @kernel
@@ -75,7 +75,9 @@ class ShuffleSentences:
         """A new order of each unit's sentences."""
         if rows.sentence is None:
             raise ValueError("sentence permutation needs the rows' `sentence` column (prepare makes it; or permute=False)")
-        d.values["sentences"] = Spans(*_blocks(rows.units.offsets, d.keys, rows.sentence))
+        begin, count = np.empty((2, len(d.keys)), dtype=np.int64)
+        start, length = _blocks(rows.units.offsets, d.keys, rows.sentence, begin, count)
+        d.values["sentences"] = Spans(begin, count, start, length)
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Unchanged."""

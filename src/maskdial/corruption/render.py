@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +11,8 @@ import numpy as np
 from maskdial.corruption.held import Runs, as_spans, flags
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, number, places
-from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, most, offsets_of
-from maskdial.rng import RENDER, REPLACE, U32, below, copy, draw, kernel, site, threshold
+from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, begins_of, most
+from maskdial.rng import GOLDEN, RENDER, REPLACE, U32, below, copy, draw, kernel, mix, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
 from maskdial.vocab import Vocab
 
@@ -29,16 +28,13 @@ KEEP_IT, AS_MASK, AS_RANDOM, AS_SAME, REMOVED = range(5)
 
 @kernel
 def _actions(offsets, keys, as_mask, as_random, hidden):  # type: ignore[no-untyped-def]
-    hit = np.empty(longest_of(offsets) + SPARE, dtype=np.uint64)
-    action = np.empty(len(hit), dtype=np.uint8)
     for u in range(len(keys)):
         key, part = site(keys[u], RENDER), hidden[offsets[u] : offsets[u + 1]]
-        count = np.uint64(places(part, np.uint8(0), False, hit))
-        for c in range(count):
-            bits = draw(key, hit[c]) >> U32
-            action[c] = np.uint8(3) - np.uint8(bits < as_random) - np.uint8(bits < as_mask)
-        for c in range(count):
-            part[hit[c]] = action[c]
+        for i in range(np.uint64(len(part))):  # draws for all, most of them for nothing: cheaper than to find the hidden ones
+            bits = mix(key) >> U32
+            action = np.uint8(3) - np.uint8(bits < as_random) - np.uint8(bits < as_mask)
+            part[i] = action if part[i] else 0
+            key += GOLDEN
 
 
 def mask_or_random_or_same(
@@ -111,7 +107,7 @@ class Edit:
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens, and what becomes of them."""
-        offsets = offsets_of(lengths)
+        offsets = begins_of(rows, lengths)
         hidden = self.select(rows, offsets, d)
         mask_or_random_or_same(hidden, offsets, d.keys, self.mask, self.random)
         d.values["hidden"] = hidden
@@ -213,7 +209,7 @@ class Replace:
         spans: Spans = d["spans"]
         each = ink.numbers or self.by != "sentinel"
         if not each:  # the k-th span of a unit takes the k-th
-            new = sentinel_table(ink, most(spans.count), self.overflow)
+            new = sentinel_table(ink, spans.most, self.overflow)
         else:
             new = self._numbers(text, spans, ink) if ink.numbers else self._masks(spans, d, ink)
         _replace(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, new, each, out, at)
@@ -255,14 +251,9 @@ def _random_spans(keys, begin, count, length, limit, pool, new):  # type: ignore
                 new[begin[u] + j] = pool[below(draw(key, np.uint64(2 * j + 1)), len(pool))]
 
 
-@cache
-def _table(sentinels: tuple[int, ...]) -> Int32[np.ndarray, " k"]:
-    return np.array(sentinels, dtype=np.int32)
-
-
 def sentinel_table(ink: Ink, wanted: int, overflow: str) -> Int32[np.ndarray, " k"]:
     """Ids of the first `wanted` sentinels; past the last one an error, or (T5's release) counting down into the vocabulary."""
-    have = _table(ink.vocab.sentinels)
+    have: Int32[np.ndarray, " k"] = ink.vocab.sentinel_ids
     if wanted > len(have):
         if overflow != "vocab" or not len(have):
             raise ValueError(

@@ -20,8 +20,8 @@ BYTES = np.uint64(0x0101010101010101)
 
 #: how far past its places `places` may write
 SPARE = 64
-#: how many tokens `copy_on` moves at once: most runs of most recipes are shorter
-AT_ONCE = np.uint64(32)
+#: how many tokens `copy_on` moves at once: most runs of most recipes are shorter, and so are most hidden spans than the second
+AT_ONCE, FEW_AT_ONCE = np.uint64(32), np.uint64(16)
 
 
 @inlined
@@ -32,14 +32,14 @@ def _eight(s, a, t, b):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def copy_on(source, first, count, target, place):  # type: ignore[no-untyped-def]
-    """`copy` of a short run that may write up to `AT_ONCE` tokens past it, where the target has them: for units written one after
+def copy_on(source, first, count, target, place, at_once=AT_ONCE):  # type: ignore[no-untyped-def]
+    """`copy` of a short run that may write up to `at_once` tokens past it, where the target has them: for units written one after
     another from left to right. Nearly always the number of steps is the same, so the processor foresees it."""
     a, b, n = np.uint64(first), np.uint64(place), np.uint64(count)
-    if a + n + AT_ONCE <= np.uint64(len(source)) and b + n + AT_ONCE <= np.uint64(len(target)):
-        for i in range(U0, AT_ONCE, U8):
+    if a + n + at_once <= np.uint64(len(source)) and b + n + at_once <= np.uint64(len(target)):
+        for i in range(U0, at_once, U8):
             _eight(source, a + i, target, b + i)
-        for i in range(AT_ONCE, n, U8):
+        for i in range(at_once, n, U8):
             _eight(source, a + i, target, b + i)
     else:
         copy(source, a, n, target, b)
@@ -69,36 +69,37 @@ def differ(flags, start, value):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def _compared_at_once(context, flags, start, value):  # type: ignore[no-untyped-def]
-    """The same of bytes that lie side by side, in one comparison: compilers make it of no loop."""
+    """The same of values that lie side by side, in one comparison: compilers make it of no loop."""
 
     def write(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        bytes64, int32 = ir.VectorType(ir.IntType(8), 64), ir.IntType(32)
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        found = builder.load(builder.bitcast(builder.gep(array.data, [args[1]]), bytes64.as_pointer()))
+        kind, int32 = signature.args[0].dtype, ir.IntType(32)
+        many, array = ir.VectorType(context.get_value_type(kind), 64), context.make_array(signature.args[0])(context, builder, args[0])
+        found = builder.load(builder.bitcast(builder.gep(array.data, [args[1]]), many.as_pointer()))
         found.align = 1
-        first = builder.insert_element(ir.Constant(bytes64, ir.Undefined), args[2], int32(0))
+        one = context.cast(builder, args[2], signature.args[2], kind)
+        first = builder.insert_element(ir.Constant(many, ir.Undefined), one, int32(0))
         every = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(int32, 64), [0] * 64))
         return builder.bitcast(builder.icmp_unsigned("!=", found, every), ir.IntType(64))
 
-    return types.uint64(flags, types.uint64, types.uint8), write
+    return types.uint64(flags, types.uint64, value), write
 
 
 @overload(differ)
 def _differ(flags, start, value):  # type: ignore[no-untyped-def]
-    if flags.dtype != types.uint8 or flags.layout != "C":
+    if flags.dtype not in (types.uint8, types.int32) or flags.layout != "C":
         return differ
-    return lambda flags, start, value: _compared_at_once(flags, start, np.uint8(value))  # type: ignore[call-arg]
+    return lambda flags, start, value: _compared_at_once(flags, start, value)  # type: ignore[call-arg]
 
 
 @inlined
 def _word(flags, a, value, flip):  # type: ignore[no-untyped-def]
-    """The 64 bytes from a on, or as many as there are, as bits (of at least 64 bytes in all)."""
+    """The 64 values from a on, or as many as there are, as bits (of at least 64 values in all)."""
     size = np.uint64(len(flags))
     start = a if a + U64 <= size else size - U64
     return (differ(flags, start, value) ^ flip) >> (a - start)  # type: ignore[no-untyped-call]
 
 
-@kernel
+@inlined
 def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
     """Where bytes equal `value` (or, not `equal`, differ from it), ascending; returns how many.
 
@@ -123,7 +124,7 @@ def places(flags, value, equal, out):  # type: ignore[no-untyped-def]
     return np.int64(n)
 
 
-@kernel
+@inlined
 def number(flags, value, equal):  # type: ignore[no-untyped-def]
     """How many places `places` finds."""
     n, size, flip = U0, np.uint64(len(flags)), U0 - np.uint64(equal)
@@ -136,7 +137,27 @@ def number(flags, value, equal):  # type: ignore[no-untyped-def]
     return np.int64(n)
 
 
+@inlined
+def next_place(values, value, equal, at):  # type: ignore[no-untyped-def]
+    """The first of the places that `places` finds (tokens as well as bytes) from `at` on; the length where there is none."""
+    a, size, flip = np.uint64(at), np.uint64(len(values)), U0 - np.uint64(equal)
+    while size >= U64 and a < size:
+        word = _word(values, a, value, flip)
+        if word:
+            return np.int64(a + _lowest(word))
+        a += U64
+    while a < size and (values[a] == value) != equal:
+        a += U1
+    return min(np.int64(a), np.int64(size))
+
+
 @kernel
+def next_set(flags, at):  # type: ignore[no-untyped-def]
+    """The first place from `at` on whose byte is not 0; the length where there is none."""
+    return next_place(flags, np.uint8(0), False, at)
+
+
+@inlined
 def stretches(starts, out):  # type: ignore[no-untyped-def]
     """Where words or sentences begin (the first token begins one whatever its flag) and, behind these, where the last one ends;
     returns how many there are. `out` needs `SPARE` entries more."""

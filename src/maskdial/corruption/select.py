@@ -8,7 +8,7 @@ import numpy as np
 
 from maskdial.corruption.runs import SPARE, stretches
 from maskdial.corruption.spans import choose, poisson_spans, random_spans, span_counts, spans_of
-from maskdial.rng import COUNT, SELECT, U32, below, draw, kernel, site, threshold
+from maskdial.rng import COUNT, SELECT, U32, below, coins, draw, kernel, site, threshold
 
 if TYPE_CHECKING:
     from jaxtyping import Int64, UInt8, UInt64
@@ -22,10 +22,7 @@ __all__ = ["choose", "exact", "independent", "poisson_spans", "random_spans", "s
 @kernel
 def _independent(offsets, keys, limit, use, hidden):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
-        key = site(keys[u], use)
-        part = hidden[offsets[u] : offsets[u + 1]]
-        for i in range(len(part)):
-            part[i] = (draw(key, np.uint64(i)) >> U32) < limit
+        coins(site(keys[u], use), limit, hidden[offsets[u] : offsets[u + 1]])
 
 
 def independent(offsets: Offsets, keys: Keys, rate: float, use: int = SELECT) -> Hidden:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskdial.corruption.runs import U1, U2, longest_of
 from maskdial.rng import LENGTHS, SELECT, U32, below, draw, kernel, site, threshold
 
 if TYPE_CHECKING:
@@ -16,32 +17,31 @@ if TYPE_CHECKING:
 
 @kernel
 def _short_runs(offsets, keys, counts, share, longest, fence, hidden):  # type: ignore[no-untyped-def]
-    room = 0
-    for u in range(len(keys)):
-        room = max(room, offsets[u + 1] - offsets[u])
-    place = np.empty(room, dtype=np.int64)
+    place = np.empty(longest_of(offsets), dtype=np.int32)
     for u in range(len(keys)):
         part = hidden[offsets[u] : offsets[u + 1]]
         part[:] = 0
-        for i in range(len(part)):
-            place[i] = i
-        shuffle, sizes, left = site(keys[u], SELECT), site(keys[u], LENGTHS), counts[u]
-        for c in range(len(part)):
+        for j in range(len(part)):
+            place[j] = j
+        shuffle, sizes, left, size = site(keys[u], SELECT), site(keys[u], LENGTHS), counts[u], np.uint64(len(part))
+        wall = min(np.uint64(fence[u]), size)
+        for c in range(size):
             if left <= 0:
                 break
-            other = c + np.int64(below(draw(shuffle, np.uint64(c)), len(part) - c))
+            other = c + below(draw(shuffle, c), size - c)
             place[c], place[other] = place[other], place[c]
-            i = place[c]
+            i = np.uint64(place[c])
             if part[i]:
                 continue
-            end = i + 1
-            if (draw(sizes, np.uint64(2 * i)) >> U32) < share:
-                end += 1 + np.int64(below(draw(sizes, np.uint64(2 * i + 1)), longest - 1))
-            end = min(end, fence[u] if i < fence[u] else np.int64(len(part)))
-            while i < end and left > 0:
-                left -= np.int64(part[i] == 0)
+            if (draw(sizes, U2 * i) >> U32) >= share:
                 part[i] = 1
-                i += 1
+                left -= 1
+                continue
+            end = i + U2 + below(draw(sizes, U2 * i + U1), longest - 1)
+            for j in range(i, min(end, wall if i < wall else size)):
+                new = np.uint8(left > 0)
+                left -= np.int64(new & (part[j] ^ np.uint8(1)))
+                part[j] |= new
 
 
 def short_runs(

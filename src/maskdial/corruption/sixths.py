@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs, counted, counts
-from maskdial.corruption.runs import any_order, marked
+from maskdial.corruption.runs import U0, U1, any_order, marked, next_set
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, offsets_of
+from maskdial.corruption.words import size_drawn
 from maskdial.rng import CHOSEN, RANKS, below, draw, kernel, site
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -25,30 +26,28 @@ RUNS = np.array([60, 90, 110, 125, 137], dtype=np.int64)
 
 
 @kernel
-def _sixths(offsets, keys, word, some, k, quota, runs, hidden):  # type: ignore[no-untyped-def]
+def _sixths(offsets, keys, word, k, wanted, runs, hidden):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
         key, size = site(keys[u], CHOSEN), offsets[u + 1] - offsets[u]
-        flags, starts = hidden[offsets[u] : offsets[u + 1]], word[offsets[u] : offsets[u + some * size]]
-        left, at, c = quota[u], np.int64(0), np.uint64(0)
+        flags, starts = hidden[offsets[u] : offsets[u + 1]], word[offsets[u] : offsets[u + 1]]
+        left, at, c = wanted[u], np.int64(0), U0
         while left > 0 and at < size:
-            pick, n = np.int64(below(draw(key, c), 137)), 1
-            while pick >= runs[n - 1]:
-                n += 1
-            n = min(np.int64(n), left)
+            n = min(size_drawn(np.int64(below(draw(key, c), 137)), runs), left)
             around = n * k
-            before = np.int64(below(draw(key, c + np.uint64(1)), around))
+            before = np.int64(below(draw(key, c + U1), around))
             c += np.uint64(2)
             first = at + before
-            while first < size and first > 0 and some and not starts[first]:
-                first += 1
+            if first > 0 and len(starts):
+                first = next_set(starts, first)
             if first + n >= size:
                 break
-            flags[first : first + n] = 1
+            for j in range(len(runs)):
+                flags[first + min(j, n - 1)] = 1
             left -= n
             at = first + n + around - before
         while left > 0:
             i = np.int64(below(draw(key, c), size))
-            c += np.uint64(1)
+            c += U1
             left -= 1 - np.int64(flags[i])
             flags[i] = 1
 
@@ -56,10 +55,8 @@ def _sixths(offsets, keys, word, some, k, quota, runs, hidden):  # type: ignore[
 def sixths(offsets: Offsets, keys: Keys, word: UInt8[np.ndarray, " n"] | None, k: int) -> UInt8[np.ndarray, " n"]:
     """round(length / k) tokens of each unit, in runs of 1 … 5 that start a word where words are known, each run of n tokens within
     a stretch of its own of n · k more; what is then missing is drawn uniformly (XLNet, released `_sample_mask`)."""
-    hidden = np.zeros(offsets[-1], dtype=np.uint8)
-    quota = np.rint(np.diff(offsets) / k).astype(np.int64)
-    starts = hidden[:0] if word is None else word
-    _sixths(offsets, keys, starts, int(word is not None), k, quota, RUNS, hidden)
+    hidden, wanted = np.zeros(offsets[-1], dtype=np.uint8), np.rint(np.diff(offsets) / k).astype(np.int64)
+    _sixths(offsets, keys, hidden[:0] if word is None else word, k, wanted, RUNS, hidden)
     return hidden
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.runs import SPARE, U1, longest_of, number, places
-from maskdial.corruption.text import Spans
-from maskdial.rng import CUT, KEEP, LENGTHS, PERMUTE, ROLL, U32, below, draw, kernel, site
+from maskdial.corruption.runs import SPARE, U0, U1, longest_of, number, places
+from maskdial.corruption.text import Decisions, Spans
+from maskdial.rng import CUT, KEEP, LENGTHS, PERMUTE, ROLL, U32, ZERO, below, draw, inlined, kernel, site
+from maskdial.sample import Rows
 
 if TYPE_CHECKING:
-    from jaxtyping import Int64, UInt64
+    from jaxtyping import Float64, Int64, UInt64
 
     from maskdial.corruption.select import Hidden, Keys, Offsets
+
+    #: one setting for all units, or a value a member
+    Each = float | Float64[np.ndarray, " m"]
 
 
 @kernel
@@ -30,16 +35,17 @@ def span_counts(length, rate, mean, float32):  # type: ignore[no-untyped-def]
     return hidden, min(max(np.int64(1), spans), min(hidden, length - hidden))
 
 
-@kernel
+@inlined
 def choose(key, size, picks, chosen):  # type: ignore[no-untyped-def]
     """Mark `picks` of the first `size` flags, every subset equally likely (Floyd's sampling)."""
     chosen[:size] = 0
     for c in range(np.uint64(size - picks), np.uint64(size)):
         t = below(draw(key, c), c + U1)
-        chosen[c if chosen[t] else t] = 1
+        chosen[c] = chosen[t]  # c in the place of a t that is chosen already: no address waits for what is read
+        chosen[t] = 1
 
 
-@kernel
+@inlined
 def ends(key, total, parts, chosen, out):  # type: ignore[no-untyped-def]
     """`total` as `parts` positive parts, every composition equally likely: `out[j]` is where part j ends. `chosen` needs `total`
     flags, `out` `SPARE` entries more than parts."""
@@ -50,13 +56,15 @@ def ends(key, total, parts, chosen, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _random_spans(lengths, keys, rate, mean, float32, roll):  # type: ignore[no-untyped-def]
+def _random_spans(lengths, keys, member, law, float32, begin, count):  # type: ignore[no-untyped-def]
     units, longest, room = len(keys), 0, 0
-    hidden, count, begin = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
+    hidden = np.empty(units, dtype=np.int64)
     for u in range(units):
-        hidden[u], count[u] = span_counts(lengths[u], rate, mean, float32)
-        longest, room = max(longest, lengths[u]), room + count[u] + np.int64(roll)  # a rolled span may wrap and become two
-    start, length = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+        row = member[u] if len(member) else 0
+        hidden[u], count[u] = span_counts(lengths[u], law[0, row], law[1, row], float32)
+        longest, room = max(longest, lengths[u]), room + count[u] + np.int64(law[2, row])  # a rolled span may wrap and become two
+    runs = np.empty((2, room), dtype=np.int32)
+    start, length = runs[0], runs[1]
     chosen = np.empty(longest + SPARE, dtype=np.uint8)
     covered, kept = np.empty(longest + SPARE, dtype=np.int32), np.empty(longest + SPARE, dtype=np.int32)
     used = 0
@@ -70,10 +78,10 @@ def _random_spans(lengths, keys, rate, mean, float32, roll):  # type: ignore[no-
         for j in range(np.uint64(n)):
             at_start[j], at_length[j] = kept[j] + before, covered[j] - before
             before = covered[j]
-        if roll:
+        if law[2, member[u] if len(member) else 0]:
             count[u] = _rolled(at_start, at_length, n, lengths[u], site(keys[u], ROLL))
         used += count[u]
-    return begin, count, start[:used], length[:used]
+    return runs[:, :used]
 
 
 @kernel
@@ -95,14 +103,38 @@ def _rolled(start, length, parts, total, key):  # type: ignore[no-untyped-def]
     return n
 
 
+@lru_cache(maxsize=256)
+def _same_law(*settings: float) -> Float64[np.ndarray, "3 1"]:
+    return np.array(settings, dtype=np.float64).reshape(3, 1)
+
+
 def random_spans(
-    lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float, mean: float, roll: bool = False, float32: bool = False
-) -> Spans:
+    lengths: Int64[np.ndarray, " u"], keys: Keys, rate: Each, mean: Each, roll: Each = False, float32: bool = False,
+    member: Int64[np.ndarray, " u"] | None = None,
+) -> Spans:  # fmt: skip
     """T5's spans: exact totals, lengths a uniformly random composition, kept runs another, kept text first.
 
-    Without `roll` the first token is always kept and the last always hidden; when one span is enough it is the tail.
+    Without `roll` the first token is always kept and the last always hidden; when one span is enough it is the tail. Where units
+    differ, `rate`, `mean` and `roll` are arrays and `member` says which of their values are a unit's.
     """
-    return Spans(*_random_spans(lengths, keys, rate, mean, float32, roll))
+    law = _same_law(float(rate), float(mean), float(roll)) if member is None else np.array((rate, mean, roll), dtype=np.float64)
+    begin, count = np.empty((2, len(keys)), dtype=np.int64)
+    start, length = _random_spans(lengths, keys, ZERO if member is None else member, law, float32, begin, count)
+    return Spans(begin, count, start, length)
+
+
+@dataclass(frozen=True)
+class RandomSpans:
+    """`random_spans` as a selection for `Replace`, by the decision "member" where units differ."""
+
+    rate: Each
+    mean: Each
+    roll: Each = False
+    float32: bool = False
+    by_member = ("rate", "mean", "roll")
+
+    def __call__(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:
+        return random_spans(lengths, d.keys, self.rate, self.mean, self.roll, self.float32, d.get("member"))
 
 
 @cache
@@ -126,75 +158,78 @@ def poisson_least(mean: float) -> Int64[np.ndarray, " 4096"]:
     return np.minimum(np.searchsorted(limits, np.arange(4096, dtype=np.uint64) << np.uint64(20), side="right"), len(limits) - 1)
 
 
-@kernel
+@inlined
 def poisson_lengths(key, budget, limits, least, lengths):  # type: ignore[no-untyped-def]
-    """Draw lengths until they sum to `budget`, the last one cut to fit; returns how many, zeros among them."""
-    total, n = 0, 0
-    while total < budget and n < len(lengths):
-        bits = draw(key, np.uint64(n)) >> U32
+    """Draw lengths until they sum to `budget` (at least 1), the last one cut to fit; returns how many, zeros among them."""
+    total, n, room = np.int64(0), U0, np.uint64(len(lengths))
+    while total < budget and n < room:
+        bits = draw(key, n) >> U32
         size = least[bits >> np.uint64(20)]
-        while size < len(limits) - 1 and bits >= limits[size]:
+        while bits >= limits[np.uint64(size)]:
             size += 1
-        size = min(size, budget - total)
         lengths[n] = size
         total += size
-        n += 1
-    if total < budget:  # only when almost every draw is 0: hide the rest in one span
-        lengths[n - 1] += budget - total
-    return n
+        n += U1
+    lengths[n - U1] += budget - total  # too little only when almost every draw is 0: then the last one hides the rest
+    return np.int64(n)
 
 
-@kernel
+@inlined
 def share_of(length, rate):  # type: ignore[no-untyped-def]
     """ceil(rate * length), whatever the ninth decimal holds."""
     return min(np.int64(np.ceil(np.rint(length * rate * 1e9) / 1e9)), length)
 
 
 @kernel
+def _few_insertions(lengths, n, budget):  # type: ignore[no-untyped-def]
+    """Leave out the last zeros of n lengths that sum to `budget`, so that no more than `budget` are left; returns how many are."""
+    spare, kept = budget, 0
+    for j in range(n):
+        spare -= np.int64(lengths[j] > 0)
+    for j in range(n):
+        if lengths[j] > 0 or spare > 0:
+            spare -= np.int64(lengths[j] == 0)
+            lengths[kept] = lengths[j]
+            kept += 1
+    return kept
+
+
+@inlined
 def _drawn_lengths(key, budget, limits, least, room):  # type: ignore[no-untyped-def]
     """Lengths of one unit's spans; returns how many. An insertion may never make the text longer than it was."""
     n = poisson_lengths(site(key, LENGTHS), budget, limits, least, room)
-    zeros = 0
-    for j in range(np.uint64(n)):
-        zeros += room[j] == 0
-    spare, kept = budget - (n - zeros), 0
-    if spare < zeros:
-        for j in range(n):
-            if room[j] > 0 or spare > 0:
-                spare -= np.int64(room[j] == 0)
-                room[kept] = room[j]
-                kept += 1
-        n = kept
+    if n > budget:
+        n = _few_insertions(room, n, budget)
     if n > 1:  # the last draw is cut and length-biased: let it stand anywhere
-        other = np.int64(below(draw(site(key, PERMUTE), np.uint64(0)), n))
-        room[n - 1], room[other] = room[other], room[n - 1]
+        last, other = np.uint64(n - 1), below(draw(site(key, PERMUTE), U0), n)
+        room[last], room[other] = room[other], room[last]
     return n
 
 
 @kernel
-def _poisson_spans(lengths, keys, rate, limits, least):  # type: ignore[no-untyped-def]
+def _poisson_spans(lengths, keys, rate, limits, least, begin, count):  # type: ignore[no-untyped-def]
     units, used, longest, room = len(keys), 0, 0, 0
-    count, begin = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
+    hidden = np.empty(units, dtype=np.int64)
     for u in range(units):
-        longest, room = max(longest, lengths[u]), room + 2 * share_of(lengths[u], rate) + 8
-    length = np.empty(room, dtype=np.int32)
-    for u in range(units):
-        budget, begin[u], count[u] = share_of(lengths[u], rate), used, 0
-        if budget > 0:
-            count[u] = _drawn_lengths(keys[u], budget, limits, least, length[used : used + 2 * budget + 8])
-        used += count[u]
-    start = np.empty(used, dtype=np.int32)
+        hidden[u] = share_of(lengths[u], rate)
+        longest, room = max(longest, lengths[u]), room + 2 * hidden[u] + 8
+    runs = np.empty((2, room), dtype=np.int32)
+    start, length = runs[0], runs[1]
     chosen, slots = np.empty(2 * longest + 8, dtype=np.uint8), np.empty(2 * longest + 8 + SPARE, dtype=np.int32)
     for u in range(units):
-        n = count[u]
-        size = lengths[u] - share_of(lengths[u], rate) + n  # every kept token and every span takes one of so many slots
-        choose(site(keys[u], CUT), size, n, chosen)
-        places(chosen[:size], np.uint8(1), True, slots)
-        at_start, at_length, covered = start[begin[u] :], length[begin[u] :], np.int32(0)
-        for j in range(np.uint64(n)):
-            at_start[j] = slots[j] - np.int32(j) + covered
-            covered += at_length[j]
-    return begin, count, start, length[:used]
+        budget, begin[u], count[u] = hidden[u], used, 0
+        if budget > 0:
+            at_start, at_length, covered = start[used:], length[used : used + 2 * budget + 8], np.int32(0)
+            n = _drawn_lengths(keys[u], budget, limits, least, at_length)
+            size = lengths[u] - budget + n  # every kept token and every span takes one of so many slots
+            choose(site(keys[u], CUT), size, n, chosen)
+            places(chosen[:size], np.uint8(1), True, slots)
+            for j in range(np.uint64(n)):
+                at_start[j] = slots[j] - np.int32(j) + covered
+                covered += at_length[j]
+            count[u] = n
+            used += n
+    return runs[:, :used]
 
 
 def poisson_spans(lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float, mean: float) -> Spans:
@@ -202,14 +237,15 @@ def poisson_spans(lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float, mea
 
     A span of length 0 is a place where a token is inserted.
     """
-    return Spans(*_poisson_spans(lengths, keys, rate, poisson_limits(mean), poisson_least(mean)))
+    begin, count = np.empty((2, len(keys)), dtype=np.int64)
+    start, length = _poisson_spans(lengths, keys, rate, poisson_limits(mean), poisson_least(mean), begin, count)
+    return Spans(begin, count, start, length)
 
 
 @kernel
-def _runs(hidden, offsets):  # type: ignore[no-untyped-def]
-    units, room = len(offsets) - 1, number(hidden, np.uint8(0), False)
-    count, begin = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
-    start, length = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+def _runs(hidden, offsets, begin, count):  # type: ignore[no-untyped-def]
+    units, runs = len(offsets) - 1, np.empty((2, number(hidden, np.uint8(0), False)), dtype=np.int32)
+    start, length = runs[0], runs[1]
     at = np.empty(longest_of(offsets) + SPARE, dtype=np.int32)
     used = 0
     for u in range(units):
@@ -220,9 +256,11 @@ def _runs(hidden, offsets):  # type: ignore[no-untyped-def]
             size, last = (size + 1 if follows else 1), at[k]
             start[np.uint64(used - 1)], length[np.uint64(used - 1)] = last + 1 - size, size
         count[u] = used - begin[u]
-    return begin, count, start[:used], length[:used]
+    return runs[:, :used]
 
 
 def spans_of(hidden: Hidden, offsets: Offsets) -> Spans:
     """The maximal runs of hidden tokens of each unit."""
-    return Spans(*_runs(hidden, offsets))
+    begin, count = np.empty((2, len(offsets) - 1), dtype=np.int64)
+    start, length = _runs(hidden, offsets, begin, count)
+    return Spans(begin, count, start, length)

@@ -7,6 +7,7 @@ a body token's number is its index in the row and an introduced token's is `L + 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,11 @@ def offsets_of(lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u+1"]:
     out = np.empty(len(lengths) + 1, dtype=np.int64)
     _offsets(lengths, out)
     return out
+
+
+def begins_of(rows: Rows, lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u+1"]:
+    """`offsets_of` lengths that may still be those of the rows' units."""
+    return rows.units.offsets if lengths is rows.units.lengths else offsets_of(lengths)
 
 
 @kernel
@@ -101,6 +107,11 @@ class Spans:
         """The unit of each entry."""
         return np.repeat(np.arange(len(self.count)), self.count)
 
+    @cached_property
+    def most(self) -> int:
+        """The largest number of entries in one unit."""
+        return int(most(self.count))
+
     @property
     def totals(self) -> Int64[np.ndarray, " u"]:
         """Tokens covered in each unit."""
@@ -121,6 +132,11 @@ class Decisions:
 
     def get(self, name: str) -> Any:
         return self.values.get(name)
+
+
+@lru_cache(maxsize=256)
+def _no_lift(units: int) -> Int64[np.ndarray, " u"]:
+    return np.zeros(units, dtype=np.int64)
 
 
 class Ink(NamedTuple):
@@ -151,7 +167,7 @@ class Ink(NamedTuple):
     @property
     def lift(self) -> Int64[np.ndarray, " u"]:
         """What a mark is more in each unit: nothing for ids."""
-        return 16 * self.body if self.numbers else np.zeros(len(self.body), dtype=np.int64)
+        return 16 * self.body if self.numbers else _no_lift(len(self.body))
 
 
 @kernel

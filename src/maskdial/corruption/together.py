@@ -10,7 +10,7 @@ import numpy as np
 
 from maskdial.corruption.render import AS_RANDOM, Edit
 from maskdial.corruption.runs import SPARE, longest_of, places
-from maskdial.corruption.text import Decisions, Ink, Text, offsets_of
+from maskdial.corruption.text import Decisions, Ink, Text, begins_of
 from maskdial.rng import RENDER, REPLACE, U32, below, draw, kernel, site, threshold
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
@@ -67,7 +67,7 @@ class EditTogether(Edit):
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """Which tokens, and what becomes of each run."""
-        offsets = offsets_of(lengths)
+        offsets = begins_of(rows, lengths)
         hidden = self.select(rows, offsets, d)
         starts = np.zeros_like(hidden) if self.starts is None else self.starts(rows, offsets)
         _actions_together(offsets, d.keys, threshold(self.mask), threshold(min(1.0, self.mask + self.random)), starts, hidden)

@@ -11,11 +11,13 @@ FOUR = np.int32(4)
 
 
 @kernel
-def lay_out(text, front, added, answer, answers, source, total, at, middle, out):  # type: ignore[no-untyped-def]
-    """From the lengths of texts and answers: where each unit and its parts begin."""
+def lay_out(text, cut, front, added, answer, answers, source, total, at, middle, out):  # type: ignore[no-untyped-def]
+    """From the lengths of texts and answers: where each unit and its parts begin. A text that is cut past its end has one part, and
+    no token stands between."""
     out[0] = 0
     for u in range(len(text)):
-        source[u], at[u] = text[u] + added, out[u] + front
+        whole = np.int64(len(cut) > 0 and cut[u] > text[u])
+        source[u], at[u] = text[u] + added - whole, out[u] + front
         middle[u] = out[u] + source[u]
         total[u] = source[u] + answer[u] if answers else source[u]
         out[u + 1] = out[u] + total[u]
@@ -84,9 +86,13 @@ def mark_overtaken(origin, out, body, kind):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def make_room(column, at, end):  # type: ignore[no-untyped-def]
-    """From `at[u]` to `end[u]` everything stands one place later."""
+def put_between(read, said, at, end, token, silent):  # type: ignore[no-untyped-def]
+    """A token that is not asked stands at `at[u]`, and everything from there to `end[u]` one place later; none past the end."""
     for u in range(len(at)):
-        if end[u] > at[u]:
-            moved = column[at[u] : end[u] - 1].copy()
-            copy(moved, 0, len(moved), column, at[u] + 1)
+        if at[u] >= end[u]:
+            continue
+        last = np.uint64(end[u] - 1)
+        for column, new in ((read, token[u]), (said, silent)):
+            for i in range(last - np.uint64(at[u])):  # from the right: a token is taken before its place is
+                column[last - i] = column[last - i - np.uint64(1)]
+            column[at[u]] = new

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.runs import SPARE, longest_of, marked, stretches
+from maskdial.corruption.runs import SPARE, U1, longest_of, number, stretches
 from maskdial.rng import LENGTHS, SELECT, U32, below, draw, kernel, site
 from maskdial.sample import Rows
 
@@ -22,20 +22,38 @@ if TYPE_CHECKING:
     Counts = Int64[np.ndarray, " u"]
 
 
+@kernel
+def _first_parts(part, offsets, count):  # type: ignore[no-untyped-def]
+    for u in range(len(count)):
+        count[u] = number(part[offsets[u] : offsets[u + 1]], np.uint8(0), True)
+
+
 def first_parts(rows: Rows, offsets: Offsets) -> Counts:
     """How many tokens of each unit belong to its first part."""
     assert rows.part is not None, "a recipe that asks this needs the rows' `part`"
-    return np.diff(offsets) - marked(rows.part, offsets)
+    count = np.empty(len(offsets) - 1, dtype=np.int64)
+    _first_parts(rows.part, offsets, count)
+    return count
+
+
+@kernel
+def _starts(word, offsets, fence, starts):  # type: ignore[no-untyped-def]
+    for i in range(len(word)):
+        starts[i] = word[i] != 0
+    for u in range(len(offsets) - 1):
+        length = offsets[u + 1] - offsets[u]
+        if length > 0:
+            starts[offsets[u]] = 1
+        if len(fence) and fence[u] < length:
+            starts[offsets[u] + fence[u]] = 1
 
 
 def word_starts(rows: Rows, offsets: Offsets, recipe: str, fence: Counts | None = None) -> Flags:
     """1 where a word starts; a unit's first token, and its token at the fence, always start one."""
     if rows.word is None:
         raise ValueError(f"{recipe}: whole words need the rows' `word` column (prepare makes it)")
-    starts, lengths = (rows.word != 0).view(np.uint8), np.diff(offsets)
-    starts[offsets[:-1][lengths > 0]] = 1
-    if fence is not None:
-        starts[(offsets[:-1] + fence)[fence < lengths]] = 1
+    starts = np.empty(len(rows.word), dtype=np.uint8)
+    _starts(rows.word, offsets, offsets[:0] if fence is None else fence, starts)
     return starts
 
 
@@ -57,34 +75,32 @@ def size_drawn(bits, upto):  # type: ignore[no-untyped-def]
 @kernel
 def _runs(offsets, keys, counts, starts, fence, upto, hidden):  # type: ignore[no-untyped-def]
     room = longest_of(offsets) + SPARE + 1
-    first, place = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
+    first, place = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
     for u in range(len(keys)):
         part = hidden[offsets[u] : offsets[u + 1]]
         part[:] = 0
-        words = stretches(starts[offsets[u] : offsets[u + 1]], first)
-        for w in range(words):
-            place[w] = w
+        words = np.uint64(stretches(starts[offsets[u] : offsets[u + 1]], first))
+        for v in range(words):
+            place[v] = v
         shuffle, sizes, left = site(keys[u], SELECT), site(keys[u], LENGTHS), counts[u]
         for c in range(words):
             if left <= 0:
                 break
-            other = c + np.int64(below(draw(shuffle, np.uint64(c)), words - c))
+            other = c + below(draw(shuffle, c), words - c)
             place[c], place[other] = place[other], place[c]
-            w = place[c]
-            if part[first[w]]:
-                continue
-            stop = min(w + size_drawn(draw(sizes, np.uint64(first[w])) >> U32, upto), words)
-            while first[w] < fence[u] <= first[stop - 1]:
-                stop -= 1
-            while stop > w and first[stop] - first[w] > left:
-                stop -= 1
-            covered = stop == w
-            for v in range(w + 1, stop):
-                covered |= part[first[v]] != 0
-            if not covered:
-                left -= first[stop] - first[w]
-                for i in range(np.uint64(first[w]), np.uint64(first[stop])):
-                    part[i] = 1
+            w = np.uint64(place[c])
+            begin, stop = first[w], min(w + np.uint64(size_drawn(draw(sizes, np.uint64(first[w])) >> U32, upto)), words)
+            while begin < fence[u] <= first[stop - U1]:
+                stop -= U1
+            while first[stop] - begin > left:
+                stop -= U1
+            covered, last = np.uint8(0), max(stop, w + U1) - U1
+            for v in range(np.uint64(len(upto))):  # as many as ever: no branch that could be mispredicted
+                covered |= part[first[np.uint64(min(w + v, last))]]
+            end = first[w if covered else stop]
+            left -= end - begin
+            for i in range(np.uint64(begin), np.uint64(end)):
+                part[i] = 1
 
 
 def runs_of_words(

@@ -12,9 +12,9 @@ from typing import Any
 
 from maskdial.data.build import prepare
 from maskdial.data.corpus import Corpus
+from maskdial.data.inputs import find
 from maskdial.data.options import Options, describe, digest
 from maskdial.data.storage import FORMAT, MANIFEST
-from maskdial.data.survey import find
 from maskdial.errors import UserError
 from maskdial.progress import Mode
 
@@ -32,7 +32,7 @@ def _key(source: str, options: Options) -> tuple[str, str]:
         settings = repr(sorted(asdict(options).items()))
         return source, hashlib.sha256(f"{FORMAT} {identity()} {settings}".encode()).hexdigest()
     inputs = find([source])
-    return inputs.name, digest(describe(inputs, options, 1))
+    return inputs.name, digest(describe(inputs, options))
 
 
 def open_or_prepare(data: str | Path, cache: str | Path | None = None, *, progress: Mode = "auto", **options: Any) -> Corpus:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from maskdial.data.chat import halves, parts
 from maskdial.data.document import Document, Tally
-from maskdial.data.documents import Reader
+from maskdial.data.documents import Walk, exactly
+from maskdial.data.files import File
 from maskdial.data.languages import UNNAMED
 from maskdial.data.options import Options, default_vocab_size
+from maskdial.data.plan import Plan
 from maskdial.data.storage import LANGUAGE, Encoded, ShardWriter, prompt_of
-from maskdial.data.survey import Inputs, Survey
+from maskdial.data.survey import Said, Survey
 from maskdial.data.template import PLAIN, find_template
 from maskdial.data.tokenizer import Tokenizer, load, train
 from maskdial.errors import UserError
 from maskdial.progress import Mode, Progress
 
 
-def make_tokenizer(options: Options, found: Survey, progress: Mode) -> tuple[Tokenizer, dict[str, int]]:
-    """The tokenizer, and the special tokens that were added to one that was given.
+def make_tokenizer(options: Options, found: Survey, sample: Iterable[str], progress: Mode) -> tuple[Tokenizer, dict[str, int]]:
+    """The tokenizer, and the special tokens that were added to one that was given. `sample`: texts to train one on.
 
     Languages that the text names get tokens in tokenizers made here; in one that was given only if it is to `grow` them.
     """
     spoken = found.languages if LANGUAGE in found.also else set()
-    tokenizer, added = _tokenizer(options, found, progress)
+    tokenizer, added = _tokenizer(options, found, sample, progress)
     made = options.tokenizer in (None, "words", "bytes")
     new = tokenizer.speak(spoken, add=made or "languages" in options.grow)
     if options.template is not None:
@@ -34,44 +39,46 @@ def make_tokenizer(options: Options, found: Survey, progress: Mode) -> tuple[Tok
     return tokenizer, added if made else added | new
 
 
-def _tokenizer(options: Options, found: Survey, progress: Mode) -> tuple[Tokenizer, dict[str, int]]:
+def _tokenizer(options: Options, found: Survey, sample: Iterable[str], progress: Mode) -> tuple[Tokenizer, dict[str, int]]:
     if options.tokenizer is None:
         size = options.vocab_size or default_vocab_size(found.text_bytes)
-        with Progress("tokenizer", None, "tokens", progress) as shown:
-            shown.note(f"training byte-level BPE with {size:,} body tokens on {len(found.sample):,} documents")
-            return train(found.sample, size), {}
-    tokenizer = load(options.tokenizer, found.sample)
+        with Progress("tokenizer", None, "documents", progress) as shown:
+            shown.note(f"training byte-level BPE with {size:,} body tokens")
+            return train(_counted(sample, shown), size), {}
+    tokenizer = load(options.tokenizer, sample)
     wanted = [role for role in options.grow if role != "languages"]
     if tokenizer.vocab.eod is None and tokenizer.vocab.eos is None:
         wanted.append("eod")  # the stream needs an id between documents
     return tokenizer, tokenizer.grow(*wanted)
 
 
-def encode_shard(inputs: Inputs, options: Options, found: Survey, tokenizer: Tokenizer, folder: Path, number: int, of: int,
-                 progress: Mode = "off") -> dict[str, Any]:  # fmt: skip
-    """Write shard `number` of `of` (every `of`-th document) into `folder`; returns its record. Depends on nothing else."""
-    vocab, tally, counted = tokenizer.vocab, Tally(), Tally()
+def _counted(texts: Iterable[str], shown: Progress) -> Iterator[str]:
+    for text in texts:
+        yield text
+        shown.update()
+
+
+def encode_unit(files: Sequence[File], options: Options, plan: Plan, tokenizer: Tokenizer, walk: Walk, folder: Path, number: int,
+                said: Said) -> dict[str, Any]:  # fmt: skip
+    """Write shard `number` of a plan into `folder`; returns its record. Depends on nothing else."""
+    vocab, tally = tokenizer.vocab, Tally()
     eod = vocab.eod if vocab.eod is not None else vocab.eos
     if eod is None:
         raise ValueError("the tokenizer has no end-of-document token")
-    dtype = "<u2" if vocab.size <= 1 << 16 else "<u4"
-    reader = Reader(options.text_column, options.errors, tally)
     with (
-        ShardWriter(folder, "train", number, eod, dtype, found.also) as kept,
-        ShardWriter(folder, "held_out", number, eod, dtype, found.also) as held,
-        Progress("encode", found.documents, "documents", progress) as shown,
+        ShardWriter(folder, "train", number, eod, plan.dtype, plan.also) as kept,
+        ShardWriter(folder, "held_out", number, eod, plan.dtype, plan.also) as held,
     ):
-        for place, document in enumerate(inputs.documents(reader)):
-            shown.update()
-            if place % of != number:
-                continue
-            for part, piece in found.split.parts(document):
-                encoded = _encoded(piece, tokenizer, options.max_length, counted)
-                if encoded is not None:
-                    (kept if part == "train" else held).add(encoded)
-    for name in Tally.ENCODED:
-        setattr(tally, name, getattr(counted, name))
-    return {"shards": [w.record() for w in (kept, held) if w.documents], "tally": tally.to_json(), "dtype": dtype}
+        for piece in plan.units[number]:
+            file = files[piece.file]
+            found = exactly(piece.documents, walk.documents(file, piece.first, piece.stop), file)
+            for document, out in zip(found, plan.left_out(piece), strict=True):
+                said(1)
+                for part, text in () if out else plan.split.parts(document):
+                    encoded = _encoded(text, tokenizer, options.max_length, tally)
+                    if encoded is not None:
+                        (kept if part == "train" else held).add(encoded)
+    return {"shards": [w.record() for w in (kept, held) if w.documents], "tally": {n: getattr(tally, n) for n in Tally.ENCODED}}
 
 
 def _encoded(document: Document, tokenizer: Tokenizer, max_length: int | None, tally: Tally) -> Encoded | None:
@@ -81,6 +88,7 @@ def _encoded(document: Document, tokenizer: Tokenizer, max_length: int | None, t
     also = (len(document.text.encode()), document.label, document.title, language or UNNAMED)
     if not document.supervised:
         c = tokenizer.encode_columns(document.text, spans=False, language=language)
+        tally.changed += document.ids is not None and not np.array_equal(c.ids, document.ids)
         return Encoded(c.ids, c.word, c.sentence, *also) if len(c.ids) else None
     try:
         made = (

@@ -6,8 +6,9 @@ import glob
 import gzip
 import hashlib
 import io
+import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,25 +19,36 @@ from maskdial.errors import UserError, nearest
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-FORMATS = (".txt", ".md", ".jsonl", ".csv", ".parquet")
+FORMATS = (".txt", ".md", ".jsonl", ".csv", ".parquet", ".arrow")
+#: Token ids, as nanoGPT keeps them: only where one is named, since a folder's .bin may be anything.
+TOKENS = ".bin"
 PACKED = (".gz", ".zst")
 
 
 @dataclass(frozen=True)
 class File:
-    """One input file: where it is, and the name it has in the manifest (relative, so that moving a corpus changes nothing)."""
+    """One input file: where it is, and the name it has in the manifest (relative, so that moving a corpus changes nothing).
+
+    `kind` is its format where the path does not tell: `pydocs` is no file at all.
+    """
 
     path: Path
     name: str
+    kind: str = ""
 
     @property
     def format(self) -> str:
         """`.txt`, `.jsonl`, …; packing aside."""
-        return format_of(self.path)
+        return self.kind or format_of(self.path)
 
-    def sha256(self) -> str:
+    def sha256(self, said: Callable[[int], None] = lambda size: None) -> str:
+        """Digest of its bytes; `said` hears how many were read."""
+        digest = hashlib.sha256()
         with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while block := file.read(1 << 20):
+                digest.update(block)
+                said(len(block))
+        return digest.hexdigest()
 
 
 def format_of(path: Path) -> str:
@@ -44,7 +56,7 @@ def format_of(path: Path) -> str:
     stem = path.name.lower()
     for packed in PACKED:
         stem = stem.removesuffix(packed)
-    return next((f for f in FORMATS if stem.endswith(f)), "")
+    return next((f for f in (*FORMATS, TOKENS) if stem.endswith(f)), "")
 
 
 def expand(path: str) -> list[File]:
@@ -77,14 +89,38 @@ def _single(path: Path) -> File:
 
 
 def _folder(folder: Path) -> list[File]:
+    if (folder / "dataset_dict.json").is_file():
+        splits = ", ".join(sorted(p.name for p in folder.iterdir() if (p / "state.json").is_file()))
+        raise UserError(f"{folder} is a saved dataset with several splits: {splits}", hint=f"name one: {folder}/SPLIT", code="data.split",
+                        where=str(folder))  # fmt: skip
+    if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
+        return _saved(folder)
     inside = sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).parts)
     files = [
         File(p, p.relative_to(folder).as_posix()) for p in inside
-        if p.is_file() and format_of(p) and not any(part.startswith(".") for part in p.relative_to(folder).parts)
+        if p.is_file() and format_of(p) in FORMATS and not any(part.startswith(".") for part in p.relative_to(folder).parts)
     ]  # fmt: skip
     if not files:
         raise UserError(f"{folder} holds no text", hint=f"formats read: {_formats()}", code="data.empty", where=str(folder))
     return _filled(files, str(folder))
+
+
+def _saved(folder: Path) -> list[File]:
+    """The files of a dataset that Hugging Face's `save_to_disk` wrote, without what was cached beside them."""
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        names = [Path(f["filename"]).name for f in state["_data_files"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / 'state.json'} does not list the dataset's files ({error!r})", hint="save the dataset again",
+                        code="data.damaged", where=str(folder)) from error  # fmt: skip
+    if state.get("_indices_data_files") or state.get("_indices_files"):
+        raise UserError(f"{folder} is a selection of rows", hint="save it with a newer datasets, which writes them out", code="data.format",
+                        where=str(folder))  # fmt: skip
+    lost = [n for n in names if not (folder / n).is_file()]
+    if lost:
+        raise UserError(f"{folder / lost[0]} is missing, though state.json lists it", hint="save the dataset again", code="data.damaged",
+                        where=str(folder / lost[0]))  # fmt: skip
+    return _filled([File(folder / n, n, ".arrow") for n in names], str(folder))
 
 
 def _filled(files: list[File], where: str) -> list[File]:

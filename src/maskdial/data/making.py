@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: GPT-2's split, with combining marks kept on their letters (Indic and Semitic scripts) and digits in threes.
 SPLIT = (r"'(?:[sdmt]|ll|ve|re)| ?[\p{L}\p{M}]+| ?\p{N}{1,3}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+")
 MAX_WORDS = 50_000
+#: Words and spaces are cut to this length for training, whose time grows with the square of a word's length.
+LONG = re.compile(r"([^\t\n\r ]{512}|[\t\n\r ]{512})")
 
 
 def byte_characters() -> dict[int, str]:
@@ -55,7 +57,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> tokenizers.Tokenizer:
         vocab_size=vocab_size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[], show_progress=False,
         max_token_length=32,
     )  # fmt: skip
-    engine.train_from_iterator((piece for text in texts for _, piece in pieces(text)), trainer)
+    engine.train_from_iterator((part for text in texts for _, piece in pieces(text) for part in LONG.split(piece) if part), trainer)
     return _finished(engine)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def language_rules(text: str, language: str | None = None) -> str:
     if not text.isascii():
         head = text[:WINDOW]
         for name, letters in _SCRIPTS.items():
-            if 2 * len(letters.findall(head)) > sum(c.isalpha() for c in head):
+            if (found := len(letters.findall(head))) and 2 * found > sum(c.isalpha() for c in head):
                 return name
     return "en"
 
@@ -130,9 +131,9 @@ def sentence_starts(text: str, language: str | None = None) -> Starts:
     rules = language_rules(text, language)
 
     def segments(piece: str) -> list[int]:
-        found = {s["start_index"] for s in sentencex.get_sentence_boundaries(rules, piece)}
-        found |= {m.end() for m in _STOPS.finditer(piece) if m.end() < len(piece)}
-        return sorted(found | {0})
+        found = {*accumulate(map(len, sentencex.segment(rules, piece)), initial=0)}
+        found |= {m.end() for m in _STOPS.finditer(piece)}
+        return sorted(found - {len(piece)})
 
     if not text:
         return np.zeros(0, dtype=np.int64)

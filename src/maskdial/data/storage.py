@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,11 +30,13 @@ from maskdial.errors import UserError
 FORMAT = "maskdial-corpus/1"
 MANIFEST = "manifest.json"
 BLOCK = 4 << 20
+#: Files mapped at a time: each takes one of a process's open files, of which some systems allow 256.
+MAPS = 128
 SUFFIXES = (".bin", ".idx", ".word", ".sent", ".bytes", ".label", ".title")
 #: What a token's part or a document's language is stored under, in corpora that have them.
 PART, LANGUAGE = ".part", ".lang"
 #: Names that prepare gives to what it leaves in a corpus folder.
-OURS = re.compile(r"(shard|held-out)-\d{5}(\.\w+|-of-\d{5}\.json)|manifest\.json|tokenizer|\.tmp-shard-\d{5}")
+OURS = re.compile(r"(shard|held-out)-\d{5}(\.\w+|-of-\d{5}\.json)|manifest\.json|plan\.(json|bits)|tokenizer|\.tmp-shard-\d{5}")
 PARTS = {"train": "shard", "held_out": "held-out"}
 
 
@@ -72,7 +75,7 @@ class Hasher:
 
 
 class HashedFile:
-    """A file being written, its digests taken as it goes."""
+    """A file being written, its digests taken as it goes; `settle` sees to it that it outlasts a power failure."""
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("wb")
@@ -82,8 +85,6 @@ class HashedFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
         self._file.close()
 
     def write(self, data: bytes) -> None:
@@ -92,6 +93,13 @@ class HashedFile:
 
     def record(self) -> dict[str, Any]:
         return self._hasher.record()
+
+
+def settle(paths: Iterable[Path]) -> None:
+    """Wait until files are on the disk."""
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 @dataclass(frozen=True)
@@ -169,21 +177,25 @@ class Mapped:
     """A shard's file as an array, never loaded whole; each 4 MiB block is checked against its crc32 when first touched."""
 
     def __init__(self, path: Path, dtype: str, record: dict[str, Any]) -> None:
-        self.path, self._record = path, record
+        self.path, self._record, self._dtype = path, record, np.dtype(dtype)
         found = path.stat().st_size if path.is_file() else -1
         if found != record["bytes"]:
             raise damaged(path, "missing" if found < 0 else f"{found:,} bytes, but the manifest says {record['bytes']:,}")
-        size = np.dtype(dtype).itemsize
+        size = self._dtype.itemsize
         if found % size or len(record["crc32"]) != -(-found // BLOCK):
             raise damaged(path, f"its manifest entry does not fit {found:,} bytes of {dtype}")
-        self.raw: NDArray[Any] = np.memmap(path, dtype=dtype, mode="r") if found else np.zeros(0, dtype=dtype)
-        self._bytes = self.raw.view(np.uint8)
         self._unchecked = np.ones(len(record["crc32"]), dtype=bool)
         self._left = len(record["crc32"])
         self._per_block = BLOCK // size
+        self._length = found // size
 
     def __len__(self) -> int:
-        return len(self.raw)
+        return self._length
+
+    @property
+    def raw(self) -> NDArray[Any]:
+        """All elements, unchecked."""
+        return _mapped(self) if self._length else np.zeros(0, dtype=self._dtype)
 
     def check(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> None:
         """Check the blocks of elements first[i] … last[i] (inclusive) that nobody touched before."""
@@ -192,8 +204,9 @@ class Mapped:
         wanted = np.zeros(len(self._unchecked) + 1, dtype=np.int64)
         np.add.at(wanted, first // self._per_block, 1)
         np.add.at(wanted, last // self._per_block + 1, -1)
+        bytes_ = self.raw.view(np.uint8)
         for block in np.flatnonzero((np.cumsum(wanted)[:-1] > 0) & self._unchecked).tolist():
-            found = f"{zlib.crc32(self._bytes[block * BLOCK : (block + 1) * BLOCK].data):08x}"
+            found = f"{zlib.crc32(bytes_[block * BLOCK : (block + 1) * BLOCK].data):08x}"
             if found != self._record["crc32"][block]:
                 raise damaged(self.path, f"block {block} (bytes {block * BLOCK:,} …) is damaged: crc32 {found}, "
                                          f"the manifest says {self._record['crc32'][block]}")  # fmt: skip
@@ -208,6 +221,11 @@ class Mapped:
 
     def __getitem__(self, i: int) -> int:
         return int(self.slice(i, i + 1)[0])
+
+
+@lru_cache(maxsize=MAPS)
+def _mapped(file: Mapped) -> NDArray[Any]:
+    return np.memmap(file.path, dtype=file._dtype, mode="r")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -246,22 +264,28 @@ def verify(folder: str | Path) -> list[str]:
     """Read every file of a corpus in full; returns what is wrong, file and block named. Empty: all is as it was written."""
     folder = Path(folder)
     manifest = read_manifest(folder)
-    problems: list[str] = []
-    for name, record in all_files(manifest):
-        path = folder / name
-        if not path.is_file():
-            problems.append(f"{path}: missing")
-            continue
-        digest, crcs, size = hashlib.sha256(), [], 0
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-                crcs.append(f"{zlib.crc32(block):08x}")
-                size += len(block)
-        if size != record["bytes"]:
-            problems.append(f"{path}: {size:,} bytes, the manifest says {record['bytes']:,}")
-        wrong = [n for n, (a, b) in enumerate(zip(crcs, record["crc32"], strict=False)) if a != b]
-        problems += [f"{path}: block {n} (bytes {n * BLOCK:,} …) is damaged" for n in wrong]
-        if digest.hexdigest() != record["sha256"] and not wrong and size == record["bytes"]:
-            problems.append(f"{path}: sha256 differs from the manifest")
+    return [problem for name, record in all_files(manifest) for problem in wrong(folder / name, record)]
+
+
+def wrong(path: Path, record: dict[str, Any]) -> list[str]:
+    """What is wrong with one file that a manifest vouches for."""
+    if not path.is_file():
+        return [f"{path}: missing"]
+    found = record_of(path)
+    problems = []
+    if found["bytes"] != record["bytes"]:
+        problems.append(f"{path}: {found['bytes']:,} bytes, the manifest says {record['bytes']:,}")
+    blocks = [n for n, (a, b) in enumerate(zip(found["crc32"], record["crc32"], strict=False)) if a != b]
+    problems += [f"{path}: block {n} (bytes {n * BLOCK:,} …) is damaged" for n in blocks]
+    if not problems and found["sha256"] != record["sha256"]:
+        problems.append(f"{path}: sha256 differs from the manifest")
     return problems
+
+
+def record_of(path: Path) -> dict[str, Any]:
+    """What a manifest records of a file."""
+    hashed = Hasher()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            hashed.update(block)
+    return hashed.record()

@@ -1,107 +1,41 @@
-"""What is to be prepared: the inputs by digest, and one pass over the text that decides what is held out.
+"""One pass over the text before any of it is encoded: how much there is, in what state, and where to cut it.
 
-Held out are whole documents, chosen by a keyed hash of their text: equal texts always fall on the same side, and adding
-documents moves none from one side to the other.
+Files are read by themselves, so that many processes can share them; what is remembered of each document goes to disk.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from maskdial.data.document import Document, Tally
-from maskdial.data.documents import Errors, Reader, read, read_file
-from maskdial.data.files import File, expand
+import numpy as np
+from numpy.typing import NDArray
+
+from maskdial.data.document import Tally
+from maskdial.data.documents import Walk, exactly
+from maskdial.data.files import File
 from maskdial.data.languages import UNNAMED
+from maskdial.data.split import ROW, Rows, Split, row_of
 from maskdial.data.storage import LANGUAGE, PART
 from maskdial.errors import UserError
-from maskdial.progress import Mode, Progress
 
-#: Text that a tokenizer is trained on, at most; of a larger corpus a sample by hash.
-SAMPLE_BYTES = 128 << 20
-_SPACE = 1 << 64
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The sources of a corpus, found and named by digest. `records` go into the manifest."""
-
-    sources: tuple[str, ...]
-    files: tuple[tuple[str, tuple[File, ...]], ...]
-    records: tuple[dict[str, Any], ...]
-
-    @property
-    def name(self) -> str:
-        names = []
-        for source in self.sources:
-            last = source.rstrip("/").split("/")[-1] or source
-            names.append(last.split(".")[0] or last)
-        return "+".join(names)
-
-    def documents(self, reader: Reader) -> Iterator[Document]:
-        """Every document of every source, in order."""
-        for source, files in self.files:
-            if files:
-                for file in files:
-                    yield from read_file(file, reader)
-            else:
-                yield from read(source, reader)
+#: Text of one shard, about, and the number of shards from which on they grow instead of becoming more.
+UNIT, UNITS = 4 << 20, 1024
+#: Documents between two words of progress.
+OFTEN = 64
+Said = Callable[[int], None]
 
 
-def find(sources: Sequence[str]) -> Inputs:
-    """Find the inputs. `UserError` (exit 2) for none, for one that is missing and for one that is empty."""
-    if not sources:
-        raise UserError("nothing to prepare", hint="give a file, a folder, a glob, pydocs or hf:NAME", code="data.missing")
-    files: list[tuple[str, tuple[File, ...]]] = []
-    records: list[dict[str, Any]] = []
-    for source in sources:
-        if source == "pydocs":
-            from maskdial.data.embedded import fingerprint
+class Piece(NamedTuple):
+    """Records first … stop-1 of a file (None: to its end), in which there are `documents`, the first of all of them number `at`."""
 
-            found: tuple[File, ...] = ()
-            records.append({"name": source, "sha256": fingerprint()})
-        elif source.startswith("hf:"):
-            found = ()
-            records.append({"name": source})
-        else:
-            found = tuple(expand(source))
-            records += [{"name": f.name, "bytes": f.path.stat().st_size, "sha256": f.sha256()} for f in found]
-        files.append((source, found))
-    return Inputs(tuple(sources), tuple(files), tuple(records))
-
-
-def text_hash(text: str) -> int:
-    """A 64-bit number that decides a text's side."""
-    key = b"maskdial.held-out/1"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "little")
-
-
-@dataclass
-class Split:
-    """Which documents are held out: those whose hash is below `threshold`, else the one text whose hash is `chosen` (when
-    chance left none), else, when all texts are one, its last part."""
-
-    threshold: int = 0
-    chosen: int = -1
-    tail: float = 0.0
-
-    def side(self, number: int) -> str:
-        """The part of a text by its hash, unless it is to be cut."""
-        return "held_out" if number < self.threshold or number == self.chosen else "train"
-
-    def parts(self, document: Document) -> list[tuple[str, Document]]:
-        """(part, document), two of them when the document itself is cut."""
-        if not self.tail or document.supervised:  # a conversation is not cut
-            return [(self.side(text_hash(document.text)), document)]
-        text = document.text
-        cut = round(len(text) * (1 - self.tail))
-        cut = next((i for i in range(cut, len(text)) if text[i].isspace()), cut)
-        if not text[:cut].strip() or not text[cut:].strip():
-            return [("train", document)]
-        halves = (("train", text[:cut]), ("held_out", text[cut:]))
-        return [(part, replace(document, text=t)) for part, t in halves]
+    file: int
+    first: int
+    stop: int | None
+    documents: int
+    at: int
 
 
 @dataclass
@@ -111,7 +45,6 @@ class Survey:
     documents: int = 0
     text_bytes: int = 0
     split: Split = field(default_factory=Split)
-    sample: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     supervised: bool = False
     conversations: bool = False
@@ -123,73 +56,84 @@ class Survey:
         return (*([PART] if self.supervised else []), *([LANGUAGE] if self.languages - {UNNAMED} else []))
 
 
-class _Sample:
-    """The texts with the largest hashes that fit a budget: the same set whatever order they come in."""
+def look(file: File, walk: Walk, rows: Path, unit: int, said: Said) -> dict[str, Any]:
+    """Read a file once and write a `ROW` for each document. Returns what there is, as plain values.
 
-    def __init__(self, budget: int) -> None:
-        self._budget, self._floor, self._bytes = budget, 0, 0
-        self.kept: list[tuple[int, str]] = []
+    `cuts`: for each piece of about `unit` bytes of text, its first record, its documents and its bytes.
+    """
+    walk.reader.tally = tally = Tally()
+    found: dict[str, Any] = {"supervised": False, "conversations": False}
+    languages, cuts, waiting = set(), [[0, 0, 0]], list[tuple[int, int, int]]()
+    with rows.open("wb") as out:
 
-    def add(self, number: int, text: str) -> None:
-        if number >= self._floor and self._budget:
-            self.kept.append((number, text))
-            self._bytes += len(text)
-            while self._bytes > self._budget and len(self.kept) > 1:
-                self._floor += (_SPACE - self._floor) // 8
-                self.kept = [(n, t) for n, t in self.kept if n >= self._floor] or [max(self.kept)]
-                self._bytes = sum(len(t) for _, t in self.kept)
+        def write() -> None:
+            out.write(np.array(waiting, dtype=ROW).tobytes())
+            said(len(waiting))
+            waiting.clear()
 
-
-class _Chance:
-    """Watches the hashes go by and settles the split: something must end on both sides, which chance alone does not
-    promise for a handful of texts."""
-
-    def __init__(self, held_out: float) -> None:
-        self._share, self._threshold = held_out, int(held_out * _SPACE)
-        self._least, self._most = _SPACE, -1
-        self._sizes: dict[int, int] = {}
-
-    def add(self, number: int, size: int) -> None:
-        self._least, self._most = min(self._least, number), max(self._most, number)
-        if self._least >= self._threshold:  # none held out so far: remember what could be
-            self._sizes[number] = size
-        else:
-            self._sizes.clear()
-
-    def split(self, total: int) -> Split:
-        if self._share <= 0:
-            return Split()
-        if self._least == self._most:
-            return Split(tail=self._share)
-        if self._least >= self._threshold:
-            wanted = self._share * total
-            return Split(chosen=min(self._sizes, key=lambda n: (abs(self._sizes[n] - wanted), n)))
-        return Split(threshold=min(self._threshold, self._most))  # the largest hash stays in training
+        for record, document in walk.documents(file):
+            if cuts[-1][2] >= unit:
+                cuts.append([record, 0, 0])
+            row = row_of(document)
+            waiting.append(row)
+            cuts[-1][1] += 1
+            cuts[-1][2] += row[2]
+            found["supervised"] |= document.supervised
+            found["conversations"] |= document.messages is not None
+            languages.add(document.language or UNNAMED)
+            if len(waiting) >= OFTEN:
+                write()
+        write()
+    return found | {"cuts": cuts, "languages": sorted(languages), "tally": tally.to_json()}
 
 
-def survey(inputs: Inputs, held_out: float, text_column: str, errors: Errors, sample: bool, progress: Mode = "off") -> Survey:
-    """Read everything once. `UserError` when no document is left."""
-    reader, found, kept = Reader(text_column, errors), Survey(), _Sample(SAMPLE_BYTES if sample else 0)
-    chance = _Chance(held_out)
-    with Progress("read", None, "documents", progress) as shown:
-        for document in inputs.documents(reader):
-            number = text_hash(document.text)
-            size = len(document.text.encode())
-            chance.add(number, size)
-            found.documents += 1
-            found.text_bytes += size
-            kept.add(number, document.plain)
-            found.supervised |= document.supervised
-            found.conversations |= document.messages is not None
-            found.languages.add(document.language or UNNAMED)
-            shown.update()
-    found.tally = reader.tally
-    if not found.documents:
-        counted = ", ".join(f"{n} {what}" for what, n in reader.tally.to_json().items() if n) or "none found"
+def units(found: Sequence[dict[str, Any]], unit: int) -> list[list[Piece]]:
+    """The pieces that make each shard: at least `unit` bytes of text, more when there would be too many shards."""
+    total = sum(size for one in found for _, _, size in one["cuts"])
+    enough = max(unit, -(-total // UNITS))
+    made: list[list[Piece]] = [[]]
+    at = filled = 0
+    for n, one in enumerate(found):
+        starts = [first for first, _, _ in one["cuts"]]
+        for (first, documents, size), stop in zip(one["cuts"], [*starts[1:], None], strict=True):
+            if filled >= enough:
+                made.append([])
+                filled = 0
+            made[-1].append(Piece(n, first, stop, documents, at))
+            at, filled = at + documents, filled + size
+    return [pieces for pieces in made if pieces]
+
+
+def sum_up(found: Sequence[dict[str, Any]], files: Sequence[Rows]) -> Survey:
+    """What all files have together. `UserError` when no document is left."""
+    survey = Survey(documents=sum(map(len, files)))
+    for one in found:
+        survey.tally.add(one["tally"])
+        survey.supervised |= one["supervised"]
+        survey.conversations |= one["conversations"]
+        survey.languages |= set(one["languages"])
+    if not survey.documents:
+        counted = ", ".join(f"{n} {what}" for what, n in survey.tally.to_json().items() if n) or "none found"
         raise UserError(f"no document is left: {counted}", hint="give text that is not blank", code="data.empty")
-    found.split = chance.split(found.text_bytes)
-    if found.split.tail:
-        found.sample = [part.text for _, text in kept.kept for name, part in found.split.parts(Document(text)) if name == "train"]
-    else:
-        found.sample = [text for number, text in kept.kept if found.split.side(number) == "train"]
-    return found
+    return survey
+
+
+def pick(file: File, walk: Walk, marks: NDArray[np.bool_], out: Path, split: Split, said: Said) -> None:
+    """Write the texts that a tokenizer is trained on: of the file's marked documents, what is not held out."""
+    walk.reader.tally = Tally()
+    with out.open("wb") as sample:
+        for mark, document in zip(marks, exactly(len(marks), walk.documents(file), file), strict=True):
+            if not mark:
+                continue
+            for piece in (piece for part, piece in split.parts(document) if part == "train"):
+                data = piece.plain.encode()
+                sample.write(len(data).to_bytes(8, "little") + data)
+            said(1)
+
+
+def picked(samples: Sequence[Path]) -> Iterator[str]:
+    """The texts that `pick` wrote, one at a time."""
+    for path in samples:
+        with path.open("rb") as sample:
+            while length := sample.read(8):
+                yield sample.read(int.from_bytes(length, "little")).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskdial.data import languages, segmentation
+from maskdial.data.body import SPACES, Body
 from maskdial.data.making import byte_characters, make_bytes, make_words, train_bpe
 from maskdial.data.pieces import LIMIT, pieces
-from maskdial.data.specials import GROUPS, body_engine, spelled
+from maskdial.data.specials import GROUPS, spelled
 from maskdial.data.template import FILE as TEMPLATE
 from maskdial.data.template import template_in
 from maskdial.errors import UserError, nearest
@@ -43,6 +44,15 @@ class Columns(NamedTuple):
     word: NDArray[np.uint8]
     sentence: NDArray[np.uint8]
     spans: NDArray[np.int32]
+
+
+class Piece(NamedTuple):
+    """A bounded piece of a text: its first character, ids, spans within the piece, and `word` where that is known already."""
+
+    first: int
+    ids: NDArray[np.int32]
+    spans: NDArray[np.int32]
+    word: NDArray[np.uint8] | None
 
 
 class Tokenizer:
@@ -73,17 +83,15 @@ class Tokenizer:
         spoken = {name: id for name, s in self._languages.items() if (id := self._engine.token_to_id(s)) is not None}
         vocab = replace(vocab, languages=spoken)
         self.vocab = replace(vocab, word_start=self._word_starts(vocab), codec=self)
-        self._reserved = np.zeros(self.vocab.size, dtype=bool)
-        self._reserved[list(self.vocab.special - {self.vocab.unk})] = True
         #: finds the special tokens that a text spells
         self.spelt = spelled([s for id in self.vocab.special if (s := self._engine.id_to_token(id))])
         for derived in ("sha256", "_drop_space", "_body"):
             self.__dict__.pop(derived, None)
 
     @cached_property
-    def _body(self) -> tuple[tokenizers.Tokenizer, NDArray[np.int32] | None]:
-        """The copy that encodes bodies, made when it is first needed: reading a corpus never does."""
-        return body_engine(self._engine, self.vocab.special)
+    def _body(self) -> Body:
+        """What encodes bodies, made when it is first needed: reading a corpus never does."""
+        return Body(self._engine, self.vocab.special, self.vocab.unk, RULES[self.rule][0])
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r}, {self.vocab.size:,} ids, {len(self.vocab.special)} special)"
@@ -96,41 +104,22 @@ class Tokenizer:
     @cached_property
     def _drop_space(self) -> bool:
         """Whether a text cut at a space must lose that space: true for tokenizers that begin every text with one."""
-        whole = self._encode_piece("a b")[0].tolist()
-        kept, dropped = ([*self._encode_piece("a")[0], *self._encode_piece(b)[0]] for b in (" b", "b"))
+        encode = self._body.encode
+        whole = encode("a b")[0].tolist()
+        kept, dropped = ([*encode("a")[0], *encode(b)[0]] for b in (" b", "b"))
         return bool(whole == dropped and whole != kept)
 
-    def _encode_piece(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """ids int32[N] and character spans int32[N, 2] of a bounded text."""
-        engine, table = self._body
-        encoding = engine.encode(text, add_special_tokens=False)
-        ids = np.array(encoding.ids, dtype=np.int32)
-        spans = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-        if table is not None:
-            ids = table[ids]
-        return (ids, spans) if not self._reserved[ids].any() else self._around(text, ids, spans)
-
-    def _around(self, text: str, ids: NDArray[np.int32], spans: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Encode again in two parts, cut inside the first reserved token's characters, until none is left."""
-        hit = int(np.flatnonzero(self._reserved[ids])[0])
-        start, end = (int(x) for x in spans[hit])
-        cut = (start + end) // 2
-        if not 0 < cut < len(text) or end - start < 2:
-            # one character that is a special token: nothing can spell it but the unknown token
-            stand_in = self.vocab.unk
-            keep = np.ones(len(ids), dtype=bool) if stand_in is not None else ~self._reserved[ids]
-            return np.where(self._reserved[ids], -1 if stand_in is None else stand_in, ids).astype(np.int32)[keep], spans[keep]
-        (left, where), (right, there) = self._encode_piece(text[:cut]), self._encode_piece(text[cut:])
-        return np.concatenate([left, right]), np.concatenate([where, there + np.int32(cut)])
-
-    def _pieces(self, text: str) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
-        """(first character, ids, spans within the piece) of bounded pieces of a text."""
+    def _pieces(self, text: str) -> Iterator[Piece]:
+        """A text in bounded pieces, each encoded."""
         for first, piece in pieces(text, LIMIT, len(text) > LIMIT and self._drop_space):
-            yield first, *self._encode_piece(piece)
+            end = first + len(piece)
+            apart = (first == 0 or piece[0] in SPACES) and (end == len(text) or text[end] in SPACES)
+            known = self._body.recall(piece) if apart else None
+            yield Piece(first, *known) if known is not None else Piece(first, *self._body.encode(piece), None)
 
     def encode(self, text: str) -> list[int]:
         """Body ids: no special token is added, and none comes from the text, even where it spells one."""
-        return [id for _, ids, _ in self._pieces(text) for id in ids.tolist()]
+        return [id for piece in self._pieces(text) for id in piece.ids.tolist()]
 
     def encode_columns(self, text: str, spans: bool = True, language: str | None = None) -> Columns:
         """Body ids with what a corpus stores beside them; the first token starts a word and a sentence.
@@ -141,11 +130,12 @@ class Tokenizer:
         language = segmentation.language_rules(text, language)
         starts_of = RULES[self.rule]
         made: list[Columns] = []
-        for first, ids, where in self._pieces(text):
+        for first, ids, where, word in self._pieces(text):
             begin = max(0, first - CONTEXT)
             around = text[begin : first + LIMIT + CONTEXT]
-            words, sentences = (s + (begin - first) for s in (starts_of[0](around), starts_of[1](around, language)))
-            word, sentence = (segmentation.holders(starts[starts >= 0], where) for starts in (words, sentences))
+            sentence = self._holders(starts_of[1](around, language), begin - first, where)
+            if word is None:
+                word = self._holders(starts_of[0](around), begin - first, where)
             made.append(Columns(ids, word, sentence, where + np.int32(first) if spans else where[:0]))
         if not made:
             none = np.zeros(0, dtype=np.uint8)
@@ -153,6 +143,12 @@ class Tokenizer:
         columns = made[0] if len(made) == 1 else Columns(*(np.concatenate(c) for c in zip(*made, strict=True)))
         columns.word[:1] = columns.sentence[:1] = 1
         return columns
+
+    @staticmethod
+    def _holders(starts: segmentation.Starts, shift: int, spans: NDArray[np.int32]) -> NDArray[np.uint8]:
+        """The tokens of a piece that hold starts, which are counted from `shift` characters after (before: negative) its first."""
+        starts = starts + shift
+        return segmentation.holders(starts[starts >= 0], spans)
 
     def spelled(self, text: str) -> int:
         """How many places of the text spell a special token."""
@@ -270,7 +266,7 @@ def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     return Tokenizer(engine, f"bytebpe-{vocab_size}")
 
 
-def load(name: str | Path, text: str | Sequence[str] | None = None) -> Tokenizer:
+def load(name: str | Path, text: str | Iterable[str] | None = None) -> Tokenizer:
     """`words` (its vocabulary is the words of `text`), `bytes`, a `tokenizer.json`, or a folder that holds one.
 
     `UserError` (exit 2) for a path that is missing or holds no tokenizer.

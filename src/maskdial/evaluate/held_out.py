@@ -31,8 +31,9 @@ def held_out(
 ) -> Found:
     """By head, over the objective's own held-out samples (fixed noise).
 
-    Token heads: `loss` and `unigram`, nats a scored body token (sentinels, ends and other special tokens left out), `top1` and
-    `unigram_top1`. Class and binary heads: `auc` of the answer 1 and its `share`. All: `scored`, how many were asked.
+    Token heads: `loss` and `unigram`, nats a scored body token (sentinels, ends and other special tokens left out), each
+    counted by the objective's weight for it (1/t in masked diffusion); `top1` and `unigram_top1`, each counted once. Class and
+    binary heads: `auc` of the answer 1 and its `share`. All: `scored`, how many were asked.
     """
     items, body = Items(corpus), np.zeros(corpus.vocab.size, dtype=bool)
     body[corpus.vocab.body] = True
@@ -45,7 +46,7 @@ def held_out(
             for question, answer in model.answers(given, [ask(given, head) for head in batch.heads]):
                 target = question.target
                 if question.head.kind == "token":
-                    made = token(model, answer, target, items, body)
+                    made = token(model, answer, target, question.weight, items, body)
                 else:
                     score = answer if answer.dim() == 1 else answer[:, 1] - answer[:, 0]
                     made = torch.stack([score.double(), target.double()])
@@ -64,15 +65,15 @@ def batches(objective: Objective | Mixture, corpus: Any, length: int, samples: i
     return Feed(objective, corpus, raw, seed=0, packing=packing, part="held_out").batches(0, samples, samples // ROWS)
 
 
-def token(model: Model, x_ND: Tensor, target_N: Tensor, items: Items, body: Any) -> Tensor:
-    """[−log p, −log unigram, right, unigram right] of each body token asked."""
+def token(model: Model, x_ND: Tensor, target_N: Tensor, weight_N: Tensor, items: Items, body: Any) -> Tensor:
+    """[−log p, −log unigram, right, unigram right, weight] of each body token asked."""
     kept = torch.from_numpy(body).to(target_N.device)[target_N].nonzero()[:, 0]
-    target_N = target_N[kept]
+    target_N, weight_N = target_N[kept], weight_N[kept]
     logp = torch.log_softmax(model.logits(x_ND[kept]).float(), -1)
     unigram = torch.from_numpy(items.unigram).to(target_N.device)[target_N]
     return torch.stack([
         -logp.gather(1, target_N[:, None])[:, 0].double(), -unigram, (logp.argmax(-1) == target_N).double(),
-        (target_N == items.commonest).double(),
+        (target_N == items.commonest).double(), weight_N.double(),
     ])  # fmt: skip
 
 
@@ -80,7 +81,10 @@ def summed(kind: str, values: Float64[np.ndarray, "c n"]) -> dict[str, float]:
     """The means of a head's values."""
     scored = float(values.shape[1])
     if kind == "token":
-        loss, unigram, right, common = values.mean(1).tolist() if scored else [float("nan")] * 4
+        if not values[4].any():
+            return dict.fromkeys(("loss", "unigram", "top1", "unigram_top1"), float("nan")) | {"scored": scored}
+        loss, unigram = np.average(values[:2], axis=1, weights=values[4]).tolist()
+        right, common = values[2:4].mean(1).tolist()
         return {"loss": loss, "unigram": unigram, "top1": right, "unigram_top1": common, "scored": scored}
     return {"auc": auc(values[0], values[1] > 0), "share": float(values[1].mean()) if scored else float("nan"), "scored": scored}
 

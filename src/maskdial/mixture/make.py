@@ -33,6 +33,7 @@ def mixture(
     model: Costed | None = None,
     layout: Layout | None = None,
     name: str = "mixture",
+    as_one: Mapping[str, Objective] | None = None,
 ) -> Mixture:
     """Weighted objectives as one, e.g. `mixture({"r": (t5, .5), "s": (prefix_lm, .5)})`.
 
@@ -48,8 +49,13 @@ def mixture(
     "flop" uses `model.flops`, or without a model the positions read.
 
     layout: default the members' own, or "decoder" where they differ. `ValueError` for what can't be mixed.
+
+    as_one: by name, objectives that make the same samples as a member, but by steps that they share: these run as one, which is
+    faster. Members whose steps are equal, or differ in the spans' rate and length, do so anyway.
     """
     read = {key: _member(key, given, mode_tokens) for key, given in members.items()}
+    for key, one in (as_one or {}).items():
+        read[key] = replace(read[key][0], as_one=one), read[key][1]
     if not read:
         raise ValueError("a mixture needs at least one member")
     made, weights = {key: member for key, (member, _) in read.items()}, {key: weight for key, (_, weight) in read.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +13,9 @@ import numpy as np
 
 from maskdial.corruption.text import Decisions
 from maskdial.errors import nearest
+from maskdial.mixture.alike import Alike, alike
 from maskdial.mixture.schedule import Phase, Turns, normal
-from maskdial.mixture.table import take, together
+from maskdial.mixture.table import Taken, apart, take, together
 from maskdial.objective import Objective, Room
 from maskdial.sample import Head, Layout, Rows, Samples
 from maskdial.vocab import MODE_SPELLINGS, Vocab
@@ -21,8 +23,8 @@ from maskdial.vocab import MODE_SPELLINGS, Vocab
 if TYPE_CHECKING:
     from jaxtyping import Int64
 
-    #: a member's name, which rows are its own, and those rows under its own numbers
-    Part = tuple[str, Int64[np.ndarray, " k"], Rows]
+    At = Int64[np.ndarray, " k"]
+    Members = Int64[np.ndarray, " m"]
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,29 @@ class Member:
     """One objective of a mixture. Its name keys its noise and its shuffle.
 
     `mode` names the mode token that stands in front of what is read, None for none. A mode that was not asked for by name
-    (`named` False: it is the member's name) is left out where the vocabulary has no such token.
+    (`named` False: it is the member's name) is left out where the vocabulary has no such token. `as_one` makes the same samples by
+    steps that it shares with other members (`maskdial.mixture.alike`).
     """
 
     name: str
     objective: Objective
     mode: str | None = None
     named: bool = False
+    as_one: Objective | None = None
 
-    def ready(self, layout: Layout, vocab: Vocab | None = None) -> Objective:
-        """The objective as the mixture runs it: keyed by the member's name, with its mode token in front.
+    def ready(self, layout: Layout, vocab: Vocab | None = None, shared: bool = False) -> Objective:
+        """The objective (or `as_one`, when `shared`) as the mixture runs it: keyed by the member's name, its mode token in front.
 
         An objective that begins with a token of its own ([CLS], a begin token) begins with the mode token in its stead, so
         that nothing grows by two tokens and the first position keeps its head.
         """
-        mode = self.mode_in(vocab)
-        return replace(self.objective, name=self.name, layout=layout, head=f"mode:{mode}" if mode else self.objective.head)
+        mode, one = self.mode_in(vocab), (self.as_one if shared else None) or self.objective
+        return replace(one, name=self.name, layout=layout, head=f"mode:{mode}" if mode else one.head)
+
+    def replace(self, **dials: Any) -> Member:
+        """The same member with a dial turned."""
+        shared = self.as_one and self.as_one.replace(**dials)
+        return replace(self, objective=self.objective.replace(**dials), as_one=shared)
 
     def mode_in(self, vocab: Vocab | None) -> str | None:
         """The mode whose token stands in front, in this vocabulary or in one that has the usual modes."""
@@ -166,50 +175,61 @@ class Mixture:
         """The same mixture with a dial turned in every member (`visibility="causal"`, `frame=False`, …), or itself renamed or
         laid out anew (`name`, `layout`, `about`, `options`)."""
         own = {key: dials.pop(key) for key in ("name", "layout", "about", "options") if key in dials}
-        members = {n: replace(m, objective=m.objective.replace(**dials)) for n, m in self.members.items()} if dials else self.members
+        members = {n: m.replace(**dials) for n, m in self.members.items()} if dials else self.members
         if "layout" in own:
             fits([m.objective for m in members.values()], own["layout"])
         return replace(self, members=members, **own)
 
     def __call__(self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, provenance: bool = False) -> Samples:
-        """Draw and build."""
-        parts = list(self.parts(rows))
-        return self._build(parts, rows, vocab, self._draw(parts, rows, vocab, seed, epoch, {}), provenance)
+        """Draw and build, members that are alike as one."""
+        ones, *sides = self._sides(vocab)
+        made = [(at, ones[i].build(own, vocab, drawn(ones[i], own, vocab, seed, epoch), provenance))
+                for i, at, own in self._apart(rows, len(ones), *sides)]  # fmt: skip
+        return together(made, rows.index, self.heads, self.name)
 
-    def parts(self, rows: Rows) -> Iterator[Part]:
-        """Each member that has a turn here: its name, which rows are its own, and those rows under its own numbers."""
+    def _sides(self, vocab: Vocab) -> tuple[list[Objective], Members, Members]:
+        """What runs the members, those that are alike as one; which of these runs each member, and the member's number there."""
+        key = tuple(vocab.modes)
+        if key not in self._known:
+            members = [member.ready(self.layout, vocab, shared=True) for member in self.members.values()]
+            groups = alike(members)
+            place = sorted((m, i, k) for i, group in enumerate(groups) for k, m in enumerate(group))
+            _, side, within = np.array(place).T.copy()
+            self._known[key] = [Alike.of([members[i] for i in group], self.name) for group in groups], side, within
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, ...], tuple[list[Objective], Members, Members]]:
+        return {}
+
+    def _apart(self, rows: Rows, sides: int, side: Members, within: Members) -> Iterator[tuple[int, At, Taken]]:
+        """Each side that has a turn here: its number, which rows are its own, and those rows under their members' own numbers."""
         who, number = self.turns.at(rows.index)
-        for i in np.unique(who).tolist() or [0]:
-            at = np.flatnonzero(who == i)
-            yield list(self.members)[i], at, take(rows, at, number[at])
+        first, (at, member) = apart(who, side, within, sides)
+        for i, (a, b) in enumerate(pairwise(first)):
+            if b > a or not (i or len(rows)):
+                yield i, at[a:b], take(rows, at[a:b], number[at[a:b]], member[a:b])
+
+    def _parts(self, rows: Rows) -> Iterator[tuple[str, At, Taken]]:
+        """Each member that has a turn here: its name, which rows are its own, and those rows under its own numbers."""
+        names, each = list(self.members), np.arange(len(self.members))
+        for i, at, own in self._apart(rows, len(names), each, each):
+            yield names[i], at, own
 
     def draw(
         self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, force: Mapping[str, Mapping[str, Any]] | None = None
     ) -> Decisions:
         """The members' decisions for their rows, by member name; `force` sets some by member and name."""
-        force = {self.find(name).name: given for name, given in (force or {}).items()}
-        return self._draw(list(self.parts(rows)), rows, vocab, seed, epoch, force)
-
-    def _draw(
-        self, parts: Sequence[Part], rows: Rows, vocab: Vocab, seed: int, epoch: int, force: Mapping[str, Mapping[str, Any]]
-    ) -> Decisions:
-        units = rows.units
+        force, units = {self.find(name).name: given for name, given in (force or {}).items()}, rows.units
         d = Decisions(np.empty(len(units), dtype=np.uint64))
-        for name, at, own in parts:
-            objective = self.member(name, vocab)
-            made = objective.draw(own, vocab, seed, epoch, force.get(name))
-            if made.get("frame") is not None and str(objective.head).startswith("mode:"):
-                made.values["frame"] = made["frame"] * np.array([0, 1], dtype=np.uint8)  # a mode token is never hidden
-            d.values[name] = made
+        for name, at, own in self._parts(rows):
+            d.values[name] = made = drawn(self.member(name, vocab), own, vocab, seed, epoch, force.get(name))
             d.keys[at if rows.packing == "joined" else np.isin(units.row, at)] = made.keys
         return d
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:
         """Samples from rows and decisions alone, in the rows' order."""
-        return self._build(list(self.parts(rows)), rows, vocab, decisions, provenance)
-
-    def _build(self, parts: Sequence[Part], rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool) -> Samples:
-        made = [(at, self.member(name, vocab).build(own, vocab, decisions[name], provenance)) for name, at, own in parts]
+        made = [(at, self.member(name, vocab).build(own, vocab, decisions[name], provenance)) for name, at, own in self._parts(rows)]
         return together(made, rows.index, self.heads, self.name)
 
     def rooms(self, length: int, layout: Layout | None = None, vocab: Vocab | None = None) -> dict[str, Room]:
@@ -247,6 +267,16 @@ class Mixture:
             family="mixture", formula=" + ".join(parts), corruption="the member's whose turn it is", source="made by hand",
             target="the member's whose turn it is", url="", good_for="what its members are good for", known_models=(),
         )  # fmt: skip
+
+
+def drawn(
+    one: Objective, rows: Rows, vocab: Vocab, seed: int, epoch: int, force: Mapping[str, Any] | None = None
+) -> Decisions:
+    """A member's decisions for its rows."""
+    made = one.draw(rows, vocab, seed, epoch, force)
+    if made.get("frame") is not None and str(one.head).startswith("mode:"):
+        made.values["frame"] = made["frame"] * np.array([0, 1], dtype=np.uint8)  # a mode token is never hidden
+    return made
 
 
 def fits(objectives: list[Objective], layout: Layout) -> None:

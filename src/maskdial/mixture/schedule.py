@@ -18,6 +18,7 @@ import numpy as np
 
 from maskdial import rng
 from maskdial.errors import nearest
+from maskdial.rng import kernel
 
 if TYPE_CHECKING:
     from jaxtyping import Float64, Int64, UInt64
@@ -131,6 +132,18 @@ class Cycle:
         np.cumsum(self.who == np.arange(len(counts))[:, None], axis=1, out=self.before[:, 1:])
 
 
+@kernel
+def _turns(n, first, last, turn, before, counts, made, who, number):  # type: ignore[no-untyped-def]
+    """Whose turn the samples from `first` to `last` are, in this cycle, and their numbers."""
+    period = np.uint64(len(turn))
+    for i in range(len(n)):
+        if first <= n[i] <= last:
+            rounds = (n[i] - first) // period
+            place = n[i] - first - rounds * period
+            member = turn[place]
+            who[i], number[i] = member, made[member] + np.uint64(before[member, place]) + rounds * np.uint64(counts[member])
+
+
 #: a schedule's cycles do not depend on where its phases begin, so that trying out lengths of a run costs nothing
 cycle = lru_cache(maxsize=4 * STAIRS)(Cycle)
 
@@ -166,12 +179,11 @@ class Turns:
 
     def at(self, n: UInt64[np.ndarray, " r"]) -> tuple[Int64[np.ndarray, " r"], UInt64[np.ndarray, " r"]]:
         """The member that makes each sample, and the sample's number among that member's own."""
-        phase = np.searchsorted(np.array(self.first, dtype=np.uint64), n, side="right") - 1
         who, number = np.empty(len(n), dtype=np.int64), np.empty(len(n), dtype=np.uint64)
-        for p in np.unique(phase).tolist():
-            here, one = phase == p, self.cycles[p]
-            rounds, place = np.divmod(n[here] - np.uint64(self.first[p]), np.uint64(one.period))
-            member = one.who[place].astype(np.int64)
-            earlier = np.array(self.made[p], dtype=np.uint64)[member] + one.before[member, place].astype(np.uint64)
-            who[here], number[here] = member, earlier + rounds * one.counts.astype(np.uint64)[member]
+        first, phases = [*self.first, 2**64], [0]
+        if len(self.first) > 1:
+            phases = np.unique(np.searchsorted(np.array(self.first, dtype=np.uint64), n, side="right") - 1).tolist()
+        for p in phases:
+            one, made = self.cycles[p], np.array(self.made[p], dtype=np.uint64)
+            _turns(n, np.uint64(first[p]), np.uint64(first[p + 1] - 1), one.who, one.before, one.counts, made, who, number)
         return who, number

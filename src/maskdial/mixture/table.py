@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,11 +14,46 @@ from maskdial.sample import DTYPES, PROVENANCE, SILENT, Column, Head, Rows, Samp
 
 if TYPE_CHECKING:
     from jaxtyping import Int64, UInt64
+    Members = Int64[np.ndarray, " m"]
 
 #: where a member has no such column; 0 elsewhere
 FILL = {"target": SILENT, "answer": -1}
-#: a column whose absence no value stands for: a model turns half of its rotary pairs by it
-ALL_OR_NONE = "position2"
+#: columns whose absence no value stands for: a model turns half of its rotary pairs by them
+ALL_OR_NONE = ("position2", "position2_key")
+
+
+@kernel
+def _apart(who, side, within, first, at, member):  # type: ignore[no-untyped-def]
+    for m in who:
+        first[side[m] + 1] += 1
+    for i in range(1, len(first)):
+        first[i] += first[i - 1]
+    place = first.copy()
+    for r in range(len(who)):
+        i = side[who[r]]
+        at[place[i]], member[place[i]] = r, within[who[r]]
+        place[i] += 1
+
+
+def apart(who: Int64[np.ndarray, " r"], side: Members, within: Members, sides: int) -> tuple[list[int], Int64[np.ndarray, "2 r"]]:
+    """From the member of each row, and each member's side and number there: where the rows of each side begin (and the last end) when
+    they stand one side after another, and then which rows these are and their members' numbers."""
+    first, made = np.zeros(sides + 1, dtype=np.int64), np.empty((2, len(who)), dtype=np.int64)
+    _apart(who, side, within, first, made[0], made[1])
+    return first.tolist(), made
+
+
+@kernel
+def _offsets(offsets, at, out):  # type: ignore[no-untyped-def]
+    out[0] = 0
+    for j in range(len(at)):
+        out[j + 1] = out[j] + offsets[at[j] + 1] - offsets[at[j]]
+
+
+@kernel
+def _lengths(offsets, at, body, lengths, bodies):  # type: ignore[no-untyped-def]
+    for j in range(len(at)):
+        lengths[at[j]], bodies[at[j]] = offsets[j + 1] - offsets[j], body[j]
 
 
 @kernel
@@ -38,29 +72,50 @@ def _scatter(column, offsets, at, starts, out):  # type: ignore[no-untyped-def]
         copy(column, first, end - first, out, starts[at[j]])
 
 
-def take(rows: Rows, at: Int64[np.ndarray, " k"], index: UInt64[np.ndarray, " k"]) -> Rows:
-    """The rows `at` (ascending), numbered anew."""
-    offsets = offsets_of(np.diff(rows.offsets)[at])
+class Taken(Rows):
+    """Rows of another table: a column is copied when it is first looked at, and most objectives look at few.
 
-    def column(values: Column | None) -> Column | None:
+    `member` says which of the members that run as one makes a row.
+    """
+
+    source: tuple[Rows, Int64[np.ndarray, " k"]]
+    member: Int64[np.ndarray, " r"]
+
+    tokens = cached_property(lambda self: self._taken("tokens"))
+    segment = cached_property(lambda self: self._taken("segment"))
+    word = cached_property(lambda self: self._taken("word"))
+    sentence = cached_property(lambda self: self._taken("sentence"))
+    part = cached_property(lambda self: self._taken("part"))
+    language = cached_property(lambda self: self._taken("language"))
+    label = cached_property(lambda self: None if self.source[0].label is None else self.source[0].label[self.source[1]])
+
+    def _taken(self, name: str) -> Column | None:
+        table, at = self.source
+        values = getattr(table, name)
         if values is None:
             return None
-        out = np.empty(offsets[-1], dtype=values.dtype)
-        _gather(values, rows.offsets, at, out)
+        out = np.empty(self.offsets[-1], dtype=values.dtype)
+        _gather(values, table.offsets, at, out)
         return out
 
-    by_token: dict[str, Any] = {n: column(getattr(rows, n)) for n in ("tokens", "segment", "word", "sentence", "part", "language")}
-    label = None if rows.label is None else rows.label[at]
-    return replace(rows, **by_token, offsets=offsets, index=index, label=label)
+
+def take(
+    rows: Rows, at: Int64[np.ndarray, " k"], index: UInt64[np.ndarray, " k"], member: Int64[np.ndarray, " k"] | None = None
+) -> Taken:
+    """The rows `at`, in this order, numbered anew."""
+    one, offsets = Taken.__new__(Taken), np.empty(len(at) + 1, dtype=np.int64)
+    _offsets(rows.offsets, at, offsets)
+    vars(one).update(source=(rows, at), offsets=offsets, index=index, packing=rows.packing, member=member)
+    return one
 
 
 def together(
     parts: Sequence[tuple[Int64[np.ndarray, " k"], Samples]], index: UInt64[np.ndarray, " r"], heads: Sequence[Head], name: str
 ) -> Samples:
     """One table of the rows `at` of each part; a head that a part does not ask is silent there."""
-    lengths, body = (np.zeros(len(index), dtype=np.int64) for _ in range(2))
+    lengths, body = np.empty(len(index), dtype=np.int64), np.empty(len(index), dtype=np.int64)
     for at, part in parts:
-        lengths[at], body[at] = np.diff(part.offsets), part.body
+        _lengths(part.offsets, at, part.body, lengths, body)
     offsets = offsets_of(lengths)
     tables = [part for _, part in parts]
 
@@ -82,8 +137,9 @@ def together(
 def _names(tables: Sequence[Samples], heads: Sequence[Head]) -> list[str]:
     """Every column that one of the tables has, and every head's."""
     extras = list(dict.fromkeys(name for table in tables for name in table.extras))
-    if ALL_OR_NONE in extras and not all(table.has(ALL_OR_NONE) for table in tables):
-        raise ValueError(f"members with and without the column {ALL_OR_NONE!r} can't share a table; training keeps them apart")
+    for name in ALL_OR_NONE:
+        if name in extras and not all(table.has(name) for table in tables):
+            raise ValueError(f"members with and without the column {name!r} can't share a table; training keeps them apart")
     asked = [f"{part}:{h.name}" for h in heads for part in ("target", "weight")]
     provenance = [*PROVENANCE, *(f"answer:{h.name}" for h in heads[1:])] if tables[0].has("answer") else []
     return ["read", "position", "segment", "stream", "order", *extras, *asked, *provenance]

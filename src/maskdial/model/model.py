@@ -166,7 +166,10 @@ class Model(nn.Module):
         if self.part is not None:
             part = batch.get(prefix + "part")
             x_ND = x_ND + (self.part.table[0] if part is None else self.part(part.reshape(-1).int()))
-        return x_ND, visible, batch[prefix + "position"], batch.get(prefix + "position2")
+        second, key = batch.get(prefix + "position2"), batch.get(prefix + "position2_key")
+        if second is not None and key is not None:
+            second = torch.stack([second, key])
+        return x_ND, visible, batch[prefix + "position"], second
 
     def shape_of(self, batch: Tensors) -> tuple[int, int]:
         """Rows and positions of the stream that answers."""

@@ -17,7 +17,8 @@ from maskdial.visibility.attend import Visible
 class Rotary(nn.Module):
     """e^(i · position · base^(−2j/K)), looked up in a table that grows when a position needs it.
 
-    With `position2` (GLM's second coordinate) the first half of the frequencies follows one, the second half the other.
+    With `position2` (GLM's second coordinate) the first half of the frequencies follows one, the second half the other. It may
+    come as [2, B, S]: the coordinate of a position that looks, and of one that is looked at (sigma-gpt).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -28,12 +29,12 @@ class Rotary(nn.Module):
     def forward(self, position_BS: Tensor, position2_BS: Tensor | None, dtype: torch.dtype) -> Tensor:
         """complex [B or 1, S, 2, H, J], for q and k of each head: repeated, so that a row is one run of memory."""
         if position2_BS is None:
-            turn_BSJ = self._look_up(position_BS, self.pairs, dtype)
-        else:
-            one, two = self.pairs - self.pairs // 2, self.pairs // 2
-            parts = (self._look_up(position_BS, one, dtype), self._look_up(position2_BS, two, dtype))
-            turn_BSJ = torch.cat([part.expand(len(position_BS), -1, -1) for part in parts], dim=-1)
-        return turn_BSJ[:, :, None, None, :].repeat(1, 1, 2, self.heads, 1)
+            return self._look_up(position_BS, self.pairs, dtype)[:, :, None, None, :].repeat(1, 1, 2, self.heads, 1)
+        B, S = position_BS.shape
+        first_BSJ = self._look_up(position_BS, self.pairs - self.pairs // 2, dtype)
+        second_PBSJ = torch.stack([self._look_up(x_BS, self.pairs // 2, dtype).expand(B, -1, -1) for x_BS in position2_BS.view(-1, B, S)])
+        turn_PBSJ = torch.cat([first_BSJ.expand(*second_PBSJ.shape[:2], -1, -1), second_PBSJ], dim=-1)
+        return turn_PBSJ.expand(2, -1, -1, -1).permute(1, 2, 0, 3)[:, :, :, None].repeat(1, 1, 1, self.heads, 1)
 
     def _look_up(self, position_BS: Tensor, width: int, dtype: torch.dtype) -> Tensor:
         position_BS = position_BS[:1] if same_rows(position_BS) else position_BS

@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from maskdial.errors import nearest
@@ -52,7 +52,7 @@ class Recipe:
     make: Callable[..., Any]
     about: About
 
-    @property
+    @cached_property
     def options(self) -> dict[str, Option]:
         """The dials by name, in the order of the signature."""
         hints = get_type_hints(self.make, include_extras=True)

@@ -9,6 +9,9 @@ token that must be said next, so that the model knows what it is asked for. Read
     position 2  0 4 1 3 3
     target      a e b d ·
 
+What is looked at is compared by its own place twice: with the place of the token that looks (`position`), and with the place that is
+asked for (`position2` against `position2_key`), so that a neighbour of what is asked is found in one step.
+
 Given any part of a text, such a model says any other part. The last token has nothing to announce and repeats its own place.
 """
 
@@ -39,7 +42,7 @@ def columns(build: Build) -> dict[str, Column | Callable[[], Column]]:
         made[last] = place[last]
         return made
 
-    return {"position": place, "position2": following}
+    return {"position": place, "position2": following, "position2_key": place}
 
 
 @recipe(

@@ -23,6 +23,7 @@ be safe when there is none; here a head that nothing asks costs nothing, and the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -37,6 +38,7 @@ from maskdial.recipes import Dial, recipe
 from maskdial.sample import SILENT, Column, Head, Rows
 from maskdial.target.boundary import Boundaries, boundaries
 from maskdial.target.in_place import InPlace
+from maskdial.visibility.streams import lazily
 
 if TYPE_CHECKING:
     from maskdial.corruption.select import Hidden, Offsets
@@ -85,9 +87,8 @@ def spanbert(
         row = np.searchsorted(b.units.row, b.units.row)  # the first unit of each unit's row
         return boundaries(b.d["hidden"], values, b.units.offsets, b.begin + b.front, b.begin[row], int(b.out[-1]), max_pair, silent)
 
-    def columns(b: Any) -> dict[str, Column]:
-        found = asked(b, b.text(False).values, SILENT)
-        return {"left": found.left, "right": found.right, "offset": found.offset, "target:span_boundary": found.said}
+    def columns(b: Any) -> dict[str, Column | Callable[[], Column]]:
+        return lazily(["target:span_boundary", "left", "right", "offset"], lambda: asked(b, b.text(False).values, SILENT))
 
     def answers(b: Any) -> dict[str, Column]:
         return {"answer:span_boundary": asked(b, b.text(True).values >> 4, -1).said}

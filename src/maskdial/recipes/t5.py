@@ -17,22 +17,17 @@ alone; ByT5 (Xue et al. 2022, §3.1) on bytes with spans of mean length 20. Whic
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from maskdial.corruption.render import Replace
-from maskdial.corruption.select import random_spans, span_counts
-from maskdial.corruption.text import Decisions, Spans
+from maskdial.corruption.spans import RandomSpans, span_counts
 from maskdial.objective import Objective, Room
 from maskdial.recipes import Dial, recipe
-from maskdial.sample import Layout, Rows
+from maskdial.sample import Layout
 from maskdial.target.rewritten import HiddenSpans
 from maskdial.vocab import Vocab
-
-if TYPE_CHECKING:
-    from jaxtyping import Int64
-
 
 #: what every released model of this family has in common
 RELEASED = {"layout": "complement", "float32": True, "overflow": "vocab"}
@@ -79,9 +74,6 @@ def t5(
 ) -> Objective:
     """Span corruption: the hidden spans, each announced by its sentinel."""
 
-    def select(rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:
-        return random_spans(lengths, d.keys, rate, mean_length, roll, float32)
-
     def shape(length: int) -> tuple[int, int]:
         hidden, spans = span_counts(length, rate, mean_length, float32)
         spans += int(roll and spans > 0)
@@ -90,7 +82,7 @@ def t5(
         return source, hidden + spans + int(final or hidden == 0 or (roll and layout == "complement")) + 1
 
     return (HalfHidden if rate == 0.5 else Objective)(
-        name="t5", steps=(Replace(select, by="sentinel", overflow=overflow),), visibility="prefix",
+        name="t5", steps=(Replace(RandomSpans(rate, mean_length, roll, float32), by="sentinel", overflow=overflow),), visibility="prefix",
         target=HiddenSpans(layout, final_sentinel, overflow), layout="encoder-decoder", tail="eos", shape=shape,
         exact=not roll and overflow != "merge_tail",
         scored_share=lambda length: shape(length)[1] / length,

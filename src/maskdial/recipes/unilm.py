@@ -22,10 +22,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-
-from maskdial.corruption.choosing import shares
+from maskdial.corruption.choosing import counts_of, shares
 from maskdial.corruption.render import Edit
+from maskdial.corruption.second_part import SecondPart
 from maskdial.corruption.short_runs import short_runs
 from maskdial.corruption.step import Step
 from maskdial.corruption.suffix import Split
@@ -68,28 +67,32 @@ def unilm(
     def hide(paired: bool) -> Edit:
         def select(rows: Rows, offsets: Offsets, d: Decisions) -> Hidden:
             fence = first_parts(rows, offsets) if paired else d.get("split")
-            counts = np.maximum(int(rate > 0), np.rint(np.diff(offsets) * rate)).astype(np.int64)
-            return short_runs(offsets, d.keys, counts, runs, LONGEST, fence)
+            return short_runs(offsets, d.keys, counts_of(offsets, rate), runs, LONGEST, fence)
 
         return Edit(select, mask, random)
 
+    target, hidden = InPlace(), hide(False)
+
     def member(visibility: Visibility, *steps: Step, **more: Any) -> Objective:
         return Objective(
-            name="unilm", steps=steps, visibility=visibility, target=InPlace(), layout="encoder", head="cls", tail="sep",
+            name="unilm", steps=steps, visibility=visibility, target=target, layout="encoder", head="cls", tail="sep",
             shape=lambda length: (length, 0), sees_own="kept", scored_share=lambda length: rate, **more,
         )  # fmt: skip
 
     two: dict[str, Any] = {"between": "sep", "columns": parts}
-    both = member("bidirectional", Split(), hide(False), **two)
+    sights: dict[str, Visibility] = {"bidirectional": "bidirectional", "sequence": "prefix", "left": "causal", "right": "backward"}
+    as_one = {name: member(sight, SecondPart(second=name in ("bidirectional", "sequence")), hidden, **two) for name, sight in sights.items()}
+    both = member("bidirectional", Split(), hidden, **two)
     if next_sentence:
         both = member(
             "bidirectional", hide(True), **two | {"columns": lambda b: parts(b) | {"target:next_sentence": b.labels}}, pairs="next",
             needs=("part", "label"), answers=lambda b: {"answer:next_sentence": b.labels(True)},
             heads=(Head(), Head("next_sentence", kind="class", divisor="rows")),
         )  # fmt: skip
-    members = {"bidirectional": (both, 2.0), "sequence": (member("prefix", Split(), hide(False), **two), 2.0),
-               "left": (member("causal", hide(False)), 1.0), "right": (member("backward", hide(False)), 1.0)}  # fmt: skip
-    return mixture(members, mode_tokens=False, name="unilm")
+        del as_one["bidirectional"]
+    members = {"bidirectional": (both, 2.0), "sequence": (member("prefix", Split(), hidden, **two), 2.0),
+               "left": (member("causal", hidden), 1.0), "right": (member("backward", hidden), 1.0)}  # fmt: skip
+    return mixture(members, mode_tokens=False, name="unilm", as_one=as_one)
 
 
 def parts(b: Any) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskdial.corruption.runs import AT_ONCE, U0, U1, copy_on, longest_of
 from maskdial.corruption.step import Target
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
 from maskdial.rng import copy, kernel
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _in_turn(values, offsets, begin, count, start, length, turns, new, first, out, at):  # type: ignore[no-untyped-def]
+def _in_turn(values, offsets, begin, count, start, length, turns, new, each, first, out, at):  # type: ignore[no-untyped-def]
+    line = np.empty(2 * (longest_of(offsets) + AT_ONCE), dtype=np.int32)  # short runs are copied fast where they may be overtaken
     for u in range(len(at)):
-        source, place = values[offsets[u] : offsets[u + 1]], at[u]
-        for r in range(begin[u], begin[u] + count[u]):
-            j = begin[u] + turns[r]
-            copy(source, start[j], length[j], out, place + first)
-            out[place if first else place + length[j]] = new[j]
-            place += length[j] + 1
+        text, spans, place = np.uint64(offsets[u]), np.uint64(begin[u]), U0
+        for r in range(spans, spans + np.uint64(count[u])):
+            j = spans + np.uint64(turns[r])
+            size = np.uint64(length[j])
+            copy_on(values, text + np.uint64(start[j]), size, line, place + first)
+            line[place + (U1 - first) * size] = new[j * each]
+            place += size + U1
+        copy(line, U0, place, out, at[u])
 
 
 @kernel
@@ -69,18 +73,19 @@ class SaidBlanks(Target):
     def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Lengths,
               framed: bool) -> None:  # fmt: skip
         """Write what the answer of unit u must say at `out[at[u]:]`."""
-        self._write(text, d, out, at, self._new(d["spans"], ink, False), 0)
+        self._write(text, d, ink, out, at, False)
 
     def read(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None:
         """Write what the answer of unit u reads at `out[at[u]:]`."""
-        self._write(text, d, out, at, self._new(d["spans"], ink, True), 1)
+        self._write(text, d, ink, out, at, True)
 
-    def _write(self, text: Text, d: Decisions, out: Int32[np.ndarray, " m"], at: Lengths, new: Any, first: int) -> None:
+    def _write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths, start: bool) -> None:
         spans: Spans = d["spans"]
-        _in_turn(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, d["turns"], new, first, out, at)
+        _in_turn(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, d["turns"], self._new(spans, ink, start),
+                 np.uint64(ink.numbers), np.uint64(start), out, at)  # fmt: skip
 
     def _new(self, spans: Spans, ink: Ink, start: bool) -> Int32[np.ndarray, " k"]:
-        """The start or end token of each span."""
+        """The start or end token: of each span as a number, of all as an id."""
         if ink.numbers:
             unit = spans.entry_unit
             number = np.arange(len(unit)) - spans.begin[unit]
@@ -88,4 +93,4 @@ class SaidBlanks(Target):
         v = ink.vocab
         opening = v.bos if v.start is None and v.bos is not None else None
         id = (opening if opening is not None else v.need("start", ink.recipe)) if start else v.need("eos", ink.recipe)
-        return np.full(len(spans.start), id, dtype=np.int32)
+        return np.array([id], dtype=np.int32)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     Column = Int32[np.ndarray, " m"]
 
 
-@dataclass(frozen=True)
-class Boundaries:
+class Boundaries(NamedTuple):
     """One value a position of the samples: what the boundary of a span must say there (`silent` where it is not asked), the
     columns `left` and `right` of the span's neighbours within the row, and `offset`, the place in the span; 0 elsewhere."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.runs import marked
+from maskdial.corruption.runs import SPARE, U1, longest_of, marked, places
 from maskdial.corruption.step import Target
 from maskdial.corruption.text import SAID_END, START, Decisions, Ink, Text, offsets_of
 from maskdial.rng import copy, kernel
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
 @kernel
 def collect(values, offsets, hidden, out, at):  # type: ignore[no-untyped-def]
     """The hidden values of unit u, one behind the other, at `out[at[u]:]`."""
+    hit = np.empty(longest_of(offsets) + SPARE, dtype=np.uint64)
     for u in range(len(at)):
-        source, flags, place = values[offsets[u] : offsets[u + 1]], hidden[offsets[u] : offsets[u + 1]], at[u]
-        for i in range(len(source)):
-            if flags[i]:
-                out[place] = source[i]
-                place += 1
+        first, place = np.uint64(offsets[u]), np.uint64(at[u])
+        for c in range(np.uint64(places(hidden[offsets[u] : offsets[u + 1]], np.uint8(0), False, hit))):
+            out[place + c] = values[first + hit[c]]
 
 
 @kernel
 def _behind(values, offsets, hidden, opening, out, at):  # type: ignore[no-untyped-def]
+    hit = np.empty(longest_of(offsets) + SPARE, dtype=np.uint64)
     for u in range(len(at)):
-        source, flags, place = values[offsets[u] : offsets[u + 1]], hidden[offsets[u] : offsets[u + 1]], at[u]
-        for i in range(len(source)):
-            if flags[i]:
-                out[place] = source[i - 1] if i else opening[u]
-                place += 1
+        first, place = np.uint64(offsets[u]), np.uint64(at[u])
+        n = np.uint64(places(hidden[offsets[u] : offsets[u + 1]], np.uint8(0), False, hit))
+        opens = np.uint64(n > 0 and hit[0] == 0)
+        if opens:
+            out[place] = opening[u]
+        for c in range(opens, n):
+            out[place + c] = values[first + hit[c] - U1]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskdial.corruption.render import sentinel_table
-from maskdial.corruption.runs import U1, copy_on
+from maskdial.corruption.runs import FEW_AT_ONCE, U1, copy_on
 from maskdial.corruption.step import Target
 from maskdial.corruption.text import FIXED, SAID, SAID_END, SAID_HEAD, SAID_LAST, Decisions, Ink, Spans, Text, most
 from maskdial.rng import copy, inlined, kernel
@@ -53,7 +53,7 @@ def _hidden_spans(values, offsets, begin, count, start, length, form, sentinels,
                 out[place] = sentinels[k] + more
                 place += U1
             covered = np.uint64(length[first + k])
-            copy_on(values, text + np.uint64(start[first + k]), covered, out, place)
+            copy_on(values, text + np.uint64(start[first + k]), covered, out, place, FEW_AT_ONCE)
             place += covered
             if closes and k + U1 < n:
                 out[place] = sentinels[k] + more
@@ -101,12 +101,12 @@ class HiddenSpans(Target):
     def sentinels(self, text: Text, d: Decisions, ink: Ink) -> Int32[np.ndarray, " k"]:
         """At least as many sentinels, as marks, as the answer of any unit needs."""
         spans: Spans = d["spans"]
-        wanted = 1 + most(spans.count)
+        wanted = 1 + spans.most
         if ink.numbers:
             return (16 * (SAID + 4 * np.arange(wanted)) + SENTINEL).astype(np.int32)
         if wanted > len(ink.vocab.sentinels):  # then to the last one: whether a last sentinel follows decides
             needed = self.lengths(text.lengths, d, ink, False) - spans.totals - 1
-            wanted = max(most(needed), most(spans.count))
+            wanted = max(most(needed), spans.most)
         return sentinel_table(ink, wanted, self.overflow)
 
 

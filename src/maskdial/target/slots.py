@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskdial.corruption.render import scatter
+from maskdial.corruption.runs import number
 from maskdial.corruption.text import Decisions, Ink, Text
 from maskdial.rng import kernel
 from maskdial.target.hidden_tokens import HiddenTokens, collect
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
 @kernel
 def _fill(value, offsets, hidden, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
-        place = at[u]
-        for i in range(offsets[u], offsets[u + 1]):
-            place += np.int64(hidden[i] != 0)
-        out[at[u] : place] = value
+        slots = number(hidden[offsets[u] : offsets[u + 1]], np.uint8(0), False)
+        out[at[u] : at[u] + slots] = value
 
 
 @kernel
@@ -35,6 +34,12 @@ def _copy(values, offsets, hidden, mask, out, at):  # type: ignore[no-untyped-de
         part = out[at[u] : at[u] + len(source)]
         for i in range(len(source)):
             part[i] = mask if flags[i] else source[i]
+
+
+def mask_of(d: Decisions, ink: Ink) -> np.int32:
+    """[MASK], which a vocabulary may lack where nothing is hidden."""
+    id = ink.vocab.get("mask")
+    return np.int32(id if id is not None else ink.vocab.need("mask", ink.recipe) if d["hidden"].any() else -1)
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ class QuerySlots(HiddenTokens):
         """Write what the slots of unit u read at `out[at[u]:]`."""
         if ink.numbers:
             collect(ink.masks(text), text.offsets, d["hidden"], out, at)
-        elif d["hidden"].any():
-            _fill(np.int32(ink.vocab.need("mask", ink.recipe)), text.offsets, d["hidden"], out, at)
+        else:
+            _fill(mask_of(d, ink), text.offsets, d["hidden"], out, at)
 
 
 class NoisyCopy(InPlace):
@@ -67,5 +72,4 @@ class NoisyCopy(InPlace):
         if ink.numbers:
             scatter(np.where(d["hidden"] > 0, ink.masks(text), text.values), text.offsets, out, at)
         else:
-            mask = ink.vocab.need("mask", ink.recipe) if d["hidden"].any() else -1
-            _copy(text.values, text.offsets, d["hidden"], np.int32(mask), out, at)
+            _copy(text.values, text.offsets, d["hidden"], mask_of(d, ink), out, at)

@@ -3,8 +3,10 @@
 from maskdial.train.budget import parse_budget
 from maskdial.train.config import TrainConfig
 from maskdial.train.interrupt import Interrupted
-from maskdial.train.loop import RunResult
+from maskdial.train.precision import find_device
+from maskdial.train.ranks import Ranks, started
 from maskdial.train.run import Run, load
 from maskdial.train.start import train
+from maskdial.train.state import RunResult
 
-__all__ = ["Interrupted", "Run", "RunResult", "TrainConfig", "load", "parse_budget", "train"]
+__all__ = ["Interrupted", "Ranks", "Run", "RunResult", "TrainConfig", "find_device", "load", "parse_budget", "started", "train"]

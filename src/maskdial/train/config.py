@@ -20,13 +20,16 @@ from maskdial.model.config import ExtraHead, ModelConfig, Shape
 from maskdial.model.loss import Smoothing
 from maskdial.sample import Head
 
-#: By layout: Muon's rate for matrices, Adam's rate for embeddings (docs/decisions/011, measured on pydocs).
+#: By layout, or where a head judges what a generator drew: Muon's rate for matrices, Adam's for embeddings (docs/decisions/011).
 RATES: dict[str, tuple[float, float]] = {
     "decoder": (4e-3, 0.1),
     "encoder": (5e-3, 0.1),
     "encoder-decoder": (3e-3, 0.1),
+    "drawn": (2e-3, 0.03),
 }
 ADAM_RATE = 2e-3
+#: of gains and position tables; of everything in a published model that goes on (docs/export.md)
+OTHER_RATE, PUBLISHED_RATE = 1e-2, 5e-5
 
 
 class Section(BaseModel):
@@ -51,17 +54,26 @@ class ModelSettings(Section):
 class OptimizerSettings(Section):
     """Muon for matrices and AdamW elsewhere, or AdamW alone."""
 
-    name: Literal["muon", "adamw"] = Field(default="muon", description="what moves the matrices")
+    name: Literal["muon", "adamw"] | None = Field(default=None, description="what moves the matrices; muon (adamw: a published model)")
     matrix_rate: float | None = Field(default=None, gt=0, description="peak rate of the matrices; default by layout (Muon) or 2e-3 (AdamW)")
     embedding_rate: float | None = Field(default=None, gt=0, description="peak rate of the embedding (std 1); default by layout")
-    other_rate: float = Field(default=1e-2, gt=0, description="peak rate of gains and position tables")
+    other_rate: float | None = Field(default=None, gt=0, description="peak rate of gains and position tables; default 1e-2")
     momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon's momentum (Nesterov)")
     orthogonal_steps: int = Field(default=4, ge=1, le=10, description="Newton–Schulz steps")
     betas: tuple[float, float] = Field(default=(0.9, 0.95), description="AdamW's averages")
     decay: float = Field(default=0.0, ge=0, description="decoupled weight decay of matrices and embedding, times the rate")
     clip: float = Field(default=1.0, gt=0, description="largest global gradient norm")
     warmup: int = Field(default=20, ge=0, description="steps of linear warm-up")
-    cooldown: float = Field(default=0.5, ge=0, le=1, description="share of the steps, at the end, in which the rate falls linearly to 0")
+    schedule: Literal["linear", "cosine", "wsd"] = Field(
+        default="linear", description="how rates fall: linear or wsd (1 - sqrt) over the cooldown, or cosine from the warm-up on"
+    )
+    cooldown: float = Field(default=0.5, ge=0, le=1, description="linear and wsd: share of the steps, at the end, in which the rate falls")
+    floor: float = Field(default=0.0, ge=0, le=1, description="share of the peak rate that it falls to")
+
+    @property
+    def falling(self) -> float:
+        """The share of a run, at its end, in which the rate depends on how long the run is."""
+        return 1.0 if self.schedule == "cosine" else self.cooldown
 
 
 class LossSettings(Section):
@@ -79,6 +91,25 @@ class CheckpointSettings(Section):
     keep: int = Field(default=2, ge=1, description="how many are kept; an older one goes only after a newer one is verified")
 
 
+class EvaluateSettings(Section):
+    """Loss on held-out text while training."""
+
+    every: int | None = Field(default=None, ge=1, description="steps between looks at held-out text, off the clock; default: none")
+    samples: int = Field(default=64, ge=1, description="held-out samples a look, the same ones each time")
+
+
+class GuardSettings(Section):
+    """What is worth a note; a gradient that is not finite always stops the run."""
+
+    spike: float | None = Field(default=3.0, gt=1, description="note a step whose loss is so many times the usual; null: never")
+
+
+class TrackSettings(Section):
+    """Where else the numbers of events.jsonl go."""
+
+    tensorboard: bool = Field(default=False, description="also write RUN/tensorboard (pip install 'maskdial[track]')")
+
+
 class TrainConfig(Section):
     """All settings of `maskdial train`."""
 
@@ -91,13 +122,25 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto asks the machine by a quick measurement")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; default: as many as are faster just now")
+    parallel: Literal["auto", "ddp", "fsdp"] = Field(
+        default="auto", description="several processes (torchrun): ddp keeps the model in each, fsdp slices of it; auto: ddp"
+    )
+    timeout: float = Field(default=600.0, gt=0, description="seconds that processes wait for one another before all of them end")
+    activation_checkpointing: bool = Field(default=False, description="compute blocks again in the backward pass instead of storing them")
+    compile: Literal["auto", "on", "off"] = Field(
+        default="auto", description="torch.compile for feed-forward parts; auto: on GPUs, unless the budget is a time"
+    )
     deterministic: bool = Field(default=False, description="equal bits on equal machines; wants a token, FLOP or step budget")
     log_every: int = Field(default=10, ge=1, description="steps between lines of events.jsonl")
-    init: str | None = Field(default=None, description="run folder whose parameters to start from")
+    init: str | None = Field(default=None, description="run folder or published Hugging Face folder whose parameters to start from")
+    peak_flops: float | None = Field(default=None, gt=0, description="the device's FLOPs a second; default: those of a matrix product")
     model: ModelSettings = ModelSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     loss: LossSettings = LossSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    guard: GuardSettings = GuardSettings()
+    track: TrackSettings = TrackSettings()
 
     def with_overrides(self, overrides: Iterable[str] | Mapping[str, Any]) -> TrainConfig:
         """A copy with dotted keys set, from `key=value` texts or a mapping; unknown keys and wrong types are `UserError`."""
@@ -108,12 +151,17 @@ class TrainConfig(Section):
             section[name] = given
         return parse(value)
 
-    def decided(self, layout: str) -> TrainConfig:
-        """Every None that the layout decides filled in."""
-        muon, embedding = RATES[layout]
-        optimizer = self.optimizer.model_copy(update={
-            "matrix_rate": self.optimizer.matrix_rate or (muon if self.optimizer.name == "muon" else ADAM_RATE),
-            "embedding_rate": self.optimizer.embedding_rate or (embedding if self.optimizer.name == "muon" else ADAM_RATE),
+    def decided(self, layout: str, heads: Sequence[Head] = (), published: bool = False) -> TrainConfig:
+        """Every None that layout and heads decide filled in; `published`: for a published model, which goes on with AdamW at one low
+        rate."""
+        given, (muon, embedding) = self.optimizer, RATES["drawn" if any(h.form == "drawn" for h in heads) else layout]
+        name = given.name or ("adamw" if published else "muon")
+        adam = PUBLISHED_RATE if published else ADAM_RATE
+        optimizer = given.model_copy(update={
+            "name": name,
+            "matrix_rate": given.matrix_rate or (muon if name == "muon" else adam),
+            "embedding_rate": given.embedding_rate or (embedding if name == "muon" else adam),
+            "other_rate": given.other_rate or (PUBLISHED_RATE if published else OTHER_RATE),
         })  # fmt: skip
         return self.model_copy(update={"optimizer": optimizer})
 

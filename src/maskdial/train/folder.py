@@ -2,27 +2,35 @@
 
     RUN/config.json      objective and options, model, settings as decided, budget and its frozen steps, corpus
     RUN/tokenizer/       the tokenizer, copied
-    RUN/events.jsonl     one line an event; the first is the config
+    RUN/events.jsonl     one line an event; the first is the config (`maskdial.train.events`)
     RUN/checkpoints/     step-N …  (`maskdial.train.checkpoint`)
+    RUN/tensorboard/     when asked for (`maskdial.train.track`)
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from maskdial.errors import UserError
-from maskdial.train.checkpoint import encode, replace_file
+from maskdial.train import checkpoint as checkpoints
 from maskdial.train.config import differences
+from maskdial.train.events import Events
+from maskdial.train.files import encode, make_folder, read_json, replace_file, sha256_of, sync, writing
 
-CONFIG, EVENTS, CHECKPOINTS, TOKENIZER = "config.json", "events.jsonl", "checkpoints", "tokenizer"
+__all__ = ["CHECKPOINTS", "CONFIG", "EVENTS", "TENSORBOARD", "TOKENIZER", "Events", "Folder", "identity", "versions"]
+
+CONFIG, EVENTS, CHECKPOINTS, TOKENIZER, TENSORBOARD = "config.json", "events.jsonl", "checkpoints", "tokenizer", "tensorboard"
+#: What a config.json must hold.
+SECTIONS = {"objective": dict, "model": dict, "train": dict, "budget": dict, "corpus": dict, "vocab": dict, "precision": str, "device": str}
 
 #: Settings that may differ when a run goes on: they decide no number.
-FREE = ("checkpoint", "log_every", "threads", "device")
+FREE = ("checkpoint", "log_every", "threads", "device", "evaluate", "track", "guard", "peak_flops", "parallel", "timeout", "compile",
+        "activation_checkpointing", "accumulate")
 
 
 class Folder:
@@ -40,25 +48,69 @@ class Folder:
     def config(self) -> dict[str, Any]:
         """config.json; `UserError` when this is no run folder."""
         try:
-            value: dict[str, Any] = json.loads((self.path / CONFIG).read_text())
-        except FileNotFoundError:
+            value = read_json(self.path / CONFIG)
+            for name, kind in SECTIONS.items():
+                if not isinstance(value.get(name), kind):
+                    raise ValueError(f"{self.path / CONFIG} is damaged: it has no {name}")
+        except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{self.path} is not a run: it has no {CONFIG}", code="run.missing", where=str(self.path)) from None
-        except ValueError:
-            raise UserError(f"{self.path / CONFIG} is damaged", code="run.damaged", where=str(self.path), exit=1) from None
+        except ValueError as fault:
+            raise UserError(str(fault), code="run.damaged", where=str(self.path), exit=1) from None
         return value
 
-    def begin(self, config: Mapping[str, Any], tokenizer: Any) -> None:
-        """Make the folder; the config is written last, so that a folder that has one has all."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While one process trains here, no other may; a killed one holds nothing. Systems without locks are let through."""
+        if self.path.exists() and not self.path.is_dir():
+            raise self._no_run()
+        with writing(self.path):
+            make_folder(self.path)
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            if not lock(handle):
+                raise UserError(f"another process is training in {self.path}", hint="wait for it, or choose another --out",
+                                code="out.busy", where="out", exit=4)  # fmt: skip
+            yield
+        finally:
+            os.close(handle)
+            with suppress(OSError):  # nothing was begun: leave no empty folder either
+                self.path.rmdir()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process is training here now."""
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            return not lock(handle, shared=True)
+        finally:
+            os.close(handle)
+
+    def sweep(self) -> None:
+        """Remove what killed runs left half written."""
+        checkpoints.sweep(self.checkpoints)
+        for path in (*self.path.glob(f"{CONFIG}.tmp-*"), *self.path.glob(f"{EVENTS}.tmp-*")):
+            path.unlink(missing_ok=True)
+
+    def begin(self, config: dict[str, Any], tokenizer: Any) -> None:
+        """Make the folder; the config, with the tokenizer's digests, is written last, so that a folder with one has all."""
         if self.path.exists() and (not self.path.is_dir() or any(p for p in self.path.iterdir() if p.name not in (TOKENIZER, EVENTS))):
-            raise UserError(f"{self.path} exists and is not a run", hint="choose another --out", code="out.exists", where="out", exit=4)
-        self.path.mkdir(parents=True, exist_ok=True)
-        tokenizer.save(self.path / TOKENIZER)
-        (self.path / EVENTS).unlink(missing_ok=True)
+            raise self._no_run()
+        home = self.path / TOKENIZER
+        with writing(self.path):
+            make_folder(self.path)
+            tokenizer.save(home)
+            sync(home)
+            config["tokenizer"] = {p.name: {"size": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(home.iterdir())}
+            (self.path / EVENTS).unlink(missing_ok=True)
         self.store(config)
+
+    def _no_run(self) -> UserError:
+        return UserError(f"{self.path} exists and is not a run", hint="choose another --out", code="out.exists", where="out", exit=4)
 
     def store(self, config: Mapping[str, Any]) -> None:
         """Write config.json, replacing the old one in one step."""
-        replace_file(self.path / CONFIG, encode(config))
+        with writing(self.path / CONFIG):
+            replace_file(self.path / CONFIG, encode(config))
 
     def same(self, mine: Mapping[str, Any], saved: Mapping[str, Any], where: Path) -> None:
         """`UserError` (exit 4) with the differences, unless both configs mean the same run."""
@@ -70,49 +122,23 @@ class Folder:
             )
 
 
+def lock(handle: int, shared: bool = False) -> bool:
+    """Take the lock of an open folder until it is closed; False when another process has it. True where there are no locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True  # no such module, or a file system that can't lock folders
+    return True
+
+
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the numbers of a run."""
     train = {k: v for k, v in config["train"].items() if k not in FREE}
-    frozen = {k: v for k, v in config["budget"].items() if k != "steps"}
-    return {k: config[k] for k in ("objective", "model", "corpus")} | {"train": train, "budget": frozen}
-
-
-class Events:
-    """events.jsonl: appended and flushed a line at a time, so that a killed run loses at most the line being written."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def add(self, event: str, **fields: Any) -> None:
-        """One line; numbers that are not finite become null."""
-        line = json.dumps({"event": event, **{k: _finite(v) for k, v in fields.items()}}, ensure_ascii=False, allow_nan=False)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-
-    def read(self) -> list[dict[str, Any]]:
-        """All whole lines."""
-        if not self.path.is_file():
-            return []
-        made = []
-        for line in self.path.read_bytes().split(b"\n"):
-            try:
-                value = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(value, dict) and "event" in value:
-                made.append(value)
-        return made
-
-    def rewind(self, step: int) -> int:
-        """Drop the lines after a step (they will be written again) and a torn last line; returns how many went."""
-        lines = self.read()
-        kept = [e for e in lines if e.get("step", 0) <= step and e["event"] != "done"]
-        replace_file(self.path, "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in kept).encode())
-        return len(lines) - len(kept)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))) else value
+    return {k: config[k] for k in ("objective", "model", "corpus")} | {"train": train}
 
 
 def versions() -> dict[str, str]:

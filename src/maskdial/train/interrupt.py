@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
 from maskdial.errors import UserError
+
+#: Seconds in which a launcher's own copy of a signal arrives.
+ECHO = 2.0
 
 
 class Interrupted(UserError):  # noqa: N818 - it is no fault
@@ -16,10 +20,13 @@ class Interrupted(UserError):  # noqa: N818 - it is no fault
 
 
 class Signals:
-    """`with Signals() as s:` then look at `s.received` between steps (0 or the signal's number)."""
+    """`with Signals() as s:` then look at `s.received` between steps (0 or the signal's number).
 
-    def __init__(self) -> None:
-        self.received = 0
+    `echoed`: a launcher passes a terminal's Ctrl-C on, so that it comes twice; the same signal again at once is no second one.
+    """
+
+    def __init__(self, echoed: bool = False) -> None:
+        self.received, self.echo, self.at = 0, ECHO if echoed else 0.0, 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -32,6 +39,7 @@ class Signals:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
+        if self.received and time.monotonic() - self.at >= self.echo:
             os._exit(128 + number)
-        self.received = number
+        if not self.received:
+            self.received, self.at = number, time.monotonic()

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from maskdial.batch import Batch
 from maskdial.errors import UserError
 from maskdial.mixture import Mixture
-from maskdial.model import Model, ModelConfig, build
+from maskdial.model import Model
 from maskdial.objective import Objective
 from maskdial.train import checkpoint as checkpoints
 from maskdial.train.budget import Budget
 from maskdial.train.checkpoint import Checkpoint
 from maskdial.train.config import TrainConfig
-from maskdial.train.folder import EVENTS, Events, Folder, versions
+from maskdial.train.feed import share
+from maskdial.train.folder import EVENTS, Folder, versions
+from maskdial.train.init import model_of, origin
 from maskdial.train.interrupt import Interrupted, Signals
 from maskdial.train.mixed_feed import feed_of
-from maskdial.train.optimizer import Optimizer, schedule
+from maskdial.train.optimizer import schedule
+from maskdial.train.parallel import engine_of
+from maskdial.train.ranks import ALONE, Ranks
+from maskdial.train.state import RunResult, State, events_of
 from maskdial.train.step import Stepped, step
 from maskdial.train.threads import Threads
+from maskdial.train.watch import Watch
 
 #: Without `checkpoint.every`, a checkpoint is due after this many seconds of training.
 CHECKPOINT_SECONDS = 300.0
@@ -32,96 +38,70 @@ CHECKPOINT_SECONDS = 300.0
 RECENT = 64
 
 
-@dataclass
-class State:
-    """Where a run is; stored as state.json. `samples` consumed is the whole position in the data and in its noise."""
-
-    step: int = 0
-    samples: int = 0
-    tokens: int = 0
-    scored: int = 0
-    flops: float = 0.0
-    seconds: float = 0.0
-    optimizer_steps: int = 0
-    #: since the last line of events.jsonl: Σ −log p and scored positions by head, text tokens, FLOPs, seconds
-    since: dict[str, Any] = field(default_factory=lambda: {"loss": {}, "scored": {}, "tokens": 0, "flops": 0.0, "seconds": 0.0})
-    #: the same of each member of a mixture (its first head): Σ −log p and scored positions
-    members: dict[str, dict[str, float]] = field(default_factory=dict)
-    last_loss: float | None = None
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run did in all; `loss` is nats a scored position over the last log interval."""
-
-    path: Path
-    steps: int
-    seconds: float
-    text_tokens: int
-    scored_tokens: int
-    flops: float
-    parameters: int
-    loss: float | None
-    resumed_from: int | None = None
-
-
 class Loop:
-    """One run in this process. `run()` trains to the end of the budget."""
+    """One run in this process, or this rank's part of it. `run()` trains to the end of the budget.
+
+    All ranks hold the same `State`: what a step did is summed over them, its time is the slowest one's. So whatever follows from
+    the state alone (a checkpoint is due, a time budget is frozen into so many steps) follows everywhere.
+    """
 
     def __init__(
         self, config: TrainConfig, plan: dict[str, Any], budget: Budget, objective: Objective | Mixture, corpus: Any, folder: Folder,
-        raw: int, progress: str,
+        raw: int, progress: str, ranks: Ranks = ALONE,
     ) -> None:  # fmt: skip
-        self.config, self.plan, self.budget, self.folder, self.progress = config, plan, budget, folder, progress
-        self.events = Events(folder.path / EVENTS)
+        self.config, self.plan, self.budget, self.folder, self.ranks = config, plan, budget, folder, ranks
+        self.progress = progress if ranks.first else "off"
+        self.events = events_of(folder.path / EVENTS, ranks)
         self.feed = feed_of(objective, corpus, raw, config, plan["budget"]["steps"])
-        self.model: Model = build(ModelConfig(**plan["model"]), seed=config.seed)
-        if config.init is not None:
-            from maskdial.train.run import load
-
-            load(config.init).into(self.model)
-        self.model.to(device=plan["device"], dtype=getattr(torch, plan["precision"]))
-        self.optimizer = Optimizer(self.model, config.optimizer)
+        with ranks.together("making the model"):
+            self.model: Model = model_of(plan["model"], seed=config.seed)
+            source = origin(config.init)
+            self.began = "" if source is None else source.into(self.model, objective) + "\n"
+        self.engine, self.optimizer = engine_of(self.model, config, plan["precision"], ranks.device(plan["device"]), objective, ranks)
         self.state, self.total = State(), plan["budget"]["steps"]
+        self.watch = Watch(config, plan, objective, corpus, self.events, folder, ranks)
         self.durations: list[float] = []
         self.saved_at, self.saved_seconds, self.shown = -1, 0.0, 0.0
         self.resumed_from: int | None = None
 
     def restore(self, found: Checkpoint) -> None:
         """Parameters, optimizer and position of a checkpoint."""
-        self.state = State(**found.state())
-        self.optimizer.load(found.tensors("model"), found.tensors("optimizer"), self.state.optimizer_steps)
+        self.state = State(**found.state(asdict(State())))
+        self.engine.restore(self.optimizer, found, self.state.optimizer_steps)
         self.saved_at, self.saved_seconds, self.resumed_from = self.state.step, self.state.seconds, self.state.step
 
     def begin(self) -> str:
         """The first event of this process, and what the terminal says."""
         s = self.state
         if self.resumed_from is None:
-            self.events.path.unlink(missing_ok=True)  # of a process that was killed before its first checkpoint
-            self.events.add("config", **self.plan, parameters=self.model.num_parameters)
-            return f"{self.plan['objective']['name']}: {self.model.num_parameters:,} parameters, {self.budget.text}"
+            self.events.rewind(-1)  # of a process that was killed before its first checkpoint
+            self.events.add("config", **self.plan, parameters=self.model.num_parameters, world_size=self.ranks.world)
+            return f"{self.began}{self.plan['objective']['name']}: {self.model.num_parameters:,} parameters, {self.budget.text}"
         dropped = self.events.rewind(s.step)
-        self.events.add("resumed", step=s.step, samples=s.samples, dropped_events=dropped, versions=versions())
+        self.events.add("resumed", step=s.step, samples=s.samples, dropped_events=dropped, versions=versions(), world_size=self.ranks.world)
         return f"resumed at step {s.step:,}/{self.total or '?'}, sample {s.samples:,}, same data order"
 
     def run(self) -> RunResult:
         """Train until the budget is spent, a signal arrives or the loss is not finite."""
         with ExitStack() as stack:
-            signals = stack.enter_context(Signals())
+            signals = stack.enter_context(Signals(echoed=self.ranks.several))
+            stack.enter_context(self.watch.over(self.state.step))
             bar: Any = None
             threads = self._threads()
-            self.feed.batches(self.state.samples, self.config.rows)  # compiles the objective's kernels, off the clock
+            self._batches()  # compiles the objective's kernels, off the clock
             while self.total is None or self.state.step < self.total:
                 self._step()
                 if threads is not None:
                     threads.watch(self.durations[-1])
                 self._calibrate()
                 self._log()
+                self.watch.look(self.engine, self.state.step, self.total)
                 bar = bar or self._bar(stack)
                 if bar is not None:
                     self._show(bar)
-                if signals.received:
-                    self._interrupted(signals.received)
+                received = int(self.ranks.largest(signals.received))
+                if received:
+                    self._interrupted(received)
                 if self._due():
                     self.save()
             if self.saved_at != self.state.step:
@@ -132,7 +112,7 @@ class Loop:
     def _threads(self) -> Threads | None:
         """What chooses the number of threads, unless it is given or does not matter."""
         most = torch.get_num_threads()
-        if self.plan["train"]["threads"] is not None or self.plan["device"] != "cpu" or most == 1:
+        if self.plan["train"]["threads"] is not None or self.plan["device"] != "cpu" or most == 1 or self.ranks.several:
             return None
         return Threads(self.config.rows * self.config.length, self.model.config.d, most)
 
@@ -156,13 +136,20 @@ class Loop:
         of = f"/{self.total:,}" if self.total else ""
         bar.update(done, loss=self.state.last_loss or 0.0, step=f"{self.state.step:,}{of}", text=f"{self.state.tokens:,} tokens")
 
+    def _batches(self) -> list[Batch]:
+        """This rank's batches of the next step."""
+        with self.ranks.together(f"making the samples of step {self.state.step + 1:,}"):
+            return share(self.feed, self.state.samples, self.config.rows, self.config.accumulate, self.ranks)
+
     def _step(self) -> None:
         """One step, timed; the state moves only when it is done."""
         s, start = self.state, time.perf_counter()
-        batches = self.feed.batches(s.samples, self.config.rows, self.config.accumulate)
-        done = step(self.model, self.optimizer, batches, schedule(s.step, self.total, self.config.optimizer), self.config.loss)
+        batches = self._batches()
+        with self.ranks.named(f"step {s.step + 1:,}"):
+            factor = schedule(s.step, self.total, self.config.optimizer)
+            done = step(self.model, self.optimizer, batches, factor, self.config.loss, self.engine)
         self._guard(done)
-        seconds = time.perf_counter() - start
+        seconds = self.ranks.largest(time.perf_counter() - start)
         self.durations = [*self.durations[1 - RECENT :], seconds]
         s.step, s.samples, s.optimizer_steps = s.step + 1, s.samples + self.config.rows, self.optimizer.steps
         s.tokens, s.flops, s.seconds = s.tokens + done.tokens, s.flops + done.flops, s.seconds + seconds
@@ -177,6 +164,7 @@ class Loop:
             own = s.members.setdefault(member, {"sum": 0.0, "count": 0})
             own["sum"], own["count"] = own["sum"] + float(value), own["count"] + count
         since["norm"] = done.norm
+        s.recent = self.watch.stepped(s.step, s.samples - self.config.rows, s.samples - 1, done, s.recent)
 
     def _guard(self, done: Stepped) -> None:
         """Stop, naming the samples, when the gradient is not finite; or when a long start has asked nothing at all."""
@@ -199,10 +187,11 @@ class Loop:
     def _calibrate(self) -> None:
         """Freeze a time budget into steps, once, when enough steps have been seen."""
         s = self.state
-        if self.total is None and self.budget.due(len(self.durations), s.seconds, self.config.optimizer.cooldown):
+        if self.total is None and self.budget.due(len(self.durations), s.seconds, self.config.optimizer.falling):
             self.total = self.budget.freeze(s.step, s.seconds, self.durations)
             self.plan["budget"]["steps"] = self.total
-            self.folder.store(self.plan)
+            if self.ranks.first:
+                self.folder.store(self.plan)
             self.events.add("frozen", step=s.step, steps=self.total, asked=self.budget.text)
 
     def _log(self) -> None:
@@ -218,7 +207,7 @@ class Loop:
         members = {"loss_by_member": s.members} if s.members else {}
         self.events.add("step", step=s.step, samples=s.samples, **self._totals(), loss=s.last_loss, loss_sum=dict(loss),
                         loss_count=dict(scored), since_tokens=s.since["tokens"], since_seconds=round(s.since["seconds"], 4),
-                        rate_factor=factor, gradient_norm=norm, **members)  # fmt: skip
+                        rate_factor=factor, gradient_norm=norm, **self.watch.speed(s.since), **members)  # fmt: skip
         s.since, s.members = State().since, {}
 
     def _totals(self) -> dict[str, Any]:
@@ -236,22 +225,22 @@ class Loop:
     def save(self) -> Path:
         """A checkpoint of this moment; `UserError` when the disk will not have it."""
         s = self.state
-        about = {"config": self.plan, "samples_consumed": s.samples, "seed": self.config.seed, "world_size": 1,
+        about = {"config": self.plan, "samples_consumed": s.samples, "seed": self.config.seed, "world_size": self.ranks.world,
                  "fingerprint": self.plan["corpus"]["fingerprint"], "versions": versions()}  # fmt: skip
-        arrays = {"model": self.optimizer.masters(), "optimizer": self.optimizer.state_dict()}
-        try:
-            path = checkpoints.save(self.folder.checkpoints, s.step, arrays, asdict(s), about)
-            self.events.add("checkpoint", step=s.step, path=path.name)
-            checkpoints.retain(self.folder.checkpoints, self.config.checkpoint.keep)
-        except (OSError, ValueError) as fault:
-            last = next(iter(checkpoints.found(self.folder.checkpoints)), None)
-            kept = f"the last checkpoint is whole: {last[1]}" if last else "there is no earlier checkpoint"
-            raise UserError(
-                f"could not save step {s.step:,}: {fault}; {kept}", hint="make room, then run the same command again",
-                code="checkpoint.write", where=str(self.folder.checkpoints), exit=1,
-            ) from fault  # fmt: skip
+        with self.ranks.together(f"saving step {s.step:,}"):
+            try:
+                self.events.flush()
+                self.engine.save(self.optimizer, self.folder.checkpoints, s.step, asdict(s), about)
+                self.events.add("checkpoint", step=s.step, path=f"step-{s.step}")
+                if self.ranks.first:
+                    checkpoints.retain(self.folder.checkpoints, self.config.checkpoint.keep)
+            except (OSError, ValueError) as fault:
+                raise UserError(
+                    f"could not save step {s.step:,}: {self.folder.checkpoints}: {fault}; {checkpoints.remains(self.folder.checkpoints)}",
+                    hint="make room, then run the same command again", code="checkpoint.write", where=str(self.folder.checkpoints), exit=1,
+                ) from fault  # fmt: skip
         self.saved_at, self.saved_seconds = s.step, s.seconds
-        return path
+        return self.folder.checkpoints / f"step-{s.step}"
 
     def _interrupted(self, number: int) -> None:
         path = self.save() if self.saved_at != self.state.step else self.folder.checkpoints / f"step-{self.state.step}"
@@ -266,23 +255,3 @@ class Loop:
         s = self.state
         return RunResult(self.folder.path, s.step, s.seconds, s.tokens, s.scored, s.flops, self.model.num_parameters, s.last_loss,
                          self.resumed_from)  # fmt: skip
-
-
-def plan_of(
-    config: TrainConfig, model: ModelConfig, budget: Budget, steps: int | None, objective: Objective | Mixture, corpus: Any, raw: int,
-    precision: str, device: str,
-) -> dict[str, Any]:  # fmt: skip
-    """config.json: everything a run is, in plain values."""
-    options: Mapping[str, Any] = objective.options
-    return {
-        "format": 1,
-        "objective": {"name": objective.name, "options": dict(options), "layout": objective.layout},
-        "model": model.model_dump(mode="json"),
-        "train": config.model_dump(mode="json"),
-        "budget": {"asked": budget.text, "kind": budget.kind, "steps": steps},
-        "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint, "raw": raw},
-        "vocab": corpus.vocab.to_json(),
-        "precision": precision,
-        "device": device,
-        "versions": versions(),
-    }

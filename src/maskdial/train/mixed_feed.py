@@ -6,7 +6,8 @@ Sample n of the run is sample `count_before(member, n)` of the member whose turn
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from maskdial.batch import Batch
@@ -17,7 +18,7 @@ from maskdial.objective import Objective
 from maskdial.sample import Rows
 from maskdial.train.budget import Budget
 from maskdial.train.config import TrainConfig
-from maskdial.train.feed import Feed
+from maskdial.train.feed import Feed, Piece, cuts
 
 
 class Shuffled:
@@ -43,18 +44,24 @@ class MixedFeed:
 
     def batches(self, first: int, count: int, parts: int = 1) -> list[Batch]:
         """The samples in at least `parts` batches (accumulation), each of one member: its name is `batch.member`."""
-        size = -(-count // parts)
-        return [batch for at in range(first, first + count, size) for batch in self.piece(at, min(at + size, first + count))]
+        return [self.make(piece) for piece in self.pieces(first, count, parts)]
 
-    def piece(self, first: int, end: int) -> list[Batch]:
-        """Samples first … end − 1, by member."""
-        made = []
-        for name, feed in self.feeds.items():
-            own, after = (self.mixture.count_before(name, n) for n in (first, end))
-            for batch in feed.batches(own, after - own) if after > own else ():
-                batch.member = name
-                made.append(batch)
+    def pieces(self, first: int, count: int, parts: int = 1) -> list[Piece]:
+        return [piece for at, n in cuts(first, count, parts) for name in self.feeds for piece in self._own(name, at, at + n)]
+
+    def make(self, piece: Piece) -> Batch:
+        made = self.feeds[str(piece.member)].make(piece)
+        made.member = piece.member
         return made
+
+    def one(self, first: int) -> Sequence[Piece]:
+        own = ((name, self.mixture.count_before(name, first)) for name in self.feeds)
+        return [replace(piece, member=name) for name, at in own for piece in self.feeds[name].pieces(at, 1)]
+
+    def _own(self, name: str, first: int, end: int) -> list[Piece]:
+        """The pieces of a member's samples among first … end − 1."""
+        own, after = (self.mixture.count_before(name, n) for n in (first, end))
+        return [replace(piece, member=name) for piece in self.feeds[name].pieces(own, after - own)]
 
 
 def feed_of(objective: Objective | Mixture, corpus: Any, raw: int, config: TrainConfig, steps: int | None) -> Feed | MixedFeed:

@@ -9,6 +9,7 @@ Suffixes: L parameters of one shape, R rows, C columns.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -44,40 +45,47 @@ class Optimizer:
     """`step(factor)` moves every parameter once; `factor` is the schedule's share of the peak rates."""
 
     def __init__(self, model: Model, settings: OptimizerSettings) -> None:
-        self.settings, self.steps, self.groups = settings, 0, list[Group]()
+        self.settings, self.steps = settings, 0
+        self.groups = self._groups(model)
+
+    def _groups(self, model: Model) -> list[Group]:
         sorts: dict[tuple[str, tuple[int, ...]], list[tuple[str, torch.nn.Parameter]]] = {}
         for name, p in model.named_parameters():
-            if name == "embedding":
-                rule = "embedding"
-            elif p.dim() == 2 and not name.endswith(".table"):
-                rule = settings.name
-            else:
-                rule = "other"
-            sorts.setdefault((rule, tuple(p.shape)), []).append((name, p))
-        for (rule, _), members in sorts.items():
-            self.groups.append(self._group(rule, members))
+            sorts.setdefault((self.rule(name, p), tuple(p.shape)), []).append((name, p))
+        return [self._group(rule, members) for (rule, _), members in sorts.items()]
+
+    def rule(self, name: str, p: Tensor) -> str:
+        """What moves a parameter."""
+        if name == "embedding":
+            return "embedding"
+        return self.settings.name or "muon" if p.dim() == 2 and not name.endswith(".table") else "other"
+
+    def rates(self, rule: str) -> tuple[float, float]:
+        """Peak rate and decay of a rule."""
+        s = self.settings
+        rate = {"embedding": s.embedding_rate, "other": s.other_rate, "muon": s.matrix_rate, "adamw": s.matrix_rate}[rule]
+        if rate is None:
+            raise ValueError("rates must be decided before an optimizer is built: TrainConfig.decided(layout)")
+        return rate, 0.0 if rule == "other" else s.decay
+
+    def arrays(self, rule: str, master: Tensor) -> dict[str, Tensor]:
+        """What a rule keeps beside the parameters."""
+        return {slot: torch.zeros_like(master) for slot in (("momentum",) if rule == "muon" else ("mean", "square"))}
 
     def _group(self, rule: str, members: list[tuple[str, torch.nn.Parameter]]) -> Group:
-        s = self.settings
         names, parameters = [n for n, _ in members], [p for _, p in members]
         master = torch.stack([p.detach().float() for p in parameters])
         low = parameters[0].dtype != torch.float32
         rounded = master.to(parameters[0].dtype) if low else None
         for p, view in zip(parameters, master if rounded is None else rounded, strict=True):
             p.data = view
-        rates = {"embedding": s.embedding_rate, "other": s.other_rate, "muon": s.matrix_rate, "adamw": s.matrix_rate}
-        rate = rates[rule]
-        if rate is None:
-            raise ValueError("rates must be decided before an optimizer is built: TrainConfig.decided(layout)")
-        slots = ("momentum",) if rule == "muon" else ("mean", "square")
-        state = {slot: torch.zeros_like(master) for slot in slots}
-        return Group(rule, names, parameters, master, rounded, rate, 0.0 if rule == "other" else s.decay, state)
+        return Group(rule, names, parameters, master, rounded, *self.rates(rule), self.arrays(rule, master))
 
     @torch.no_grad()
     def step(self, factor: float) -> Tensor:
         """One step; returns the global gradient norm before clipping. A norm that is not finite moves nothing."""
         gradients = [g.gradient() for g in self.groups]
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+        norm = self._norm(gradients)
         if not bool(torch.isfinite(norm)):
             return norm
         self.steps += 1
@@ -96,6 +104,9 @@ class Optimizer:
                 group.rounded.copy_(group.master)
         return norm
 
+    def _norm(self, gradients: list[Tensor]) -> Tensor:
+        return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+
     def clear(self) -> None:
         """Forget the gradients."""
         for group in self.groups:
@@ -105,9 +116,11 @@ class Optimizer:
     def _muon(self, group: Group, gradient_LRC: Tensor, rate: float) -> None:
         momentum = group.state["momentum"].lerp_(gradient_LRC, 1 - self.settings.momentum)
         ahead_LRC = gradient_LRC.lerp(momentum, self.settings.momentum)
-        rows, columns = ahead_LRC.shape[1:]
-        direction = orthogonalize(ahead_LRC, self.settings.orthogonal_steps)
-        group.master.add_(direction, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+        rows, columns = group.parameters[0].shape
+        group.master.add_(self._direction(group, ahead_LRC), alpha=-rate * max(1.0, rows / columns) ** 0.5)
+
+    def _direction(self, group: Group, ahead_LRC: Tensor) -> Tensor:
+        return orthogonalize(ahead_LRC, self.settings.orthogonal_steps)
 
     def _adamw(self, group: Group, gradient: Tensor, rate: float) -> None:
         one, two = self.settings.betas
@@ -162,10 +175,19 @@ def orthogonalize(x_LRC: Tensor, steps: int) -> Tensor:
 
 
 def schedule(step: int, total: int | None, settings: OptimizerSettings) -> float:
-    """Share of the peak rate at a step (from 0): linear warm-up, level, then linearly to 0 over the last part."""
-    up = (step + 1) / settings.warmup if settings.warmup else 1.0
-    down = 1.0
-    if total is not None and settings.cooldown > 0:
-        down = (total - step) / max(1.0, settings.cooldown * total)
-    return max(0.0, min(1.0, up, down))
+    """Share of the peak rate at a step (from 0): linear warm-up, then down to `floor` as `settings.schedule` says.
 
+    linear: level, then a straight line over the last part. wsd: level, then 1 − √(share gone) over it (Hägele et al. 2024,
+    section 3). cosine: half a cosine from the warm-up to the end (Loshchilov & Hutter 2017, section 3). Level while the end
+    is not known.
+    """
+    up = (step + 1) / settings.warmup if settings.warmup else 1.0
+    left, cosine = 1.0, settings.schedule == "cosine"
+    if total is not None and settings.falling > 0:
+        span = total - settings.warmup if cosine else settings.cooldown * total
+        left = max(0.0, min(1.0, (total - step) / max(1.0, span)))
+    if cosine:
+        left = (1 - math.cos(math.pi * left)) / 2
+    elif settings.schedule == "wsd":
+        left = 1 - math.sqrt(1 - left)
+    return min(1.0, up, settings.floor + (1 - settings.floor) * left)

@@ -17,8 +17,14 @@ WORTH = 1.5
 @cache
 def bf16_speedup(device: str) -> float:
     """How many times faster a bf16 matrix product is than an fp32 one here: 512³ on a CPU (about 20 ms), 4096³ on a GPU."""
+    return peak_flops(device, torch.bfloat16) / peak_flops(device, torch.float32)
+
+
+@cache
+def peak_flops(device: str, dtype: torch.dtype) -> float:
+    """FLOPs a second of a product of two square matrices, a multiply-add as two: the most that training can hope for here."""
     size = 512 if device == "cpu" else 4096
-    return measure(device, torch.float32, size) / measure(device, torch.bfloat16, size)
+    return 2 * size**3 / measure(device, dtype, size)
 
 
 def measure(device: str, dtype: torch.dtype, size: int, repeats: int = 3) -> float:

@@ -10,11 +10,12 @@ from typing import Any
 
 from maskdial.errors import UserError
 from maskdial.mixture import Mixture, restore
-from maskdial.model import Model, ModelConfig, build
+from maskdial.model import Model
 from maskdial.objective import Objective
 from maskdial.train import checkpoint as checkpoints
 from maskdial.train.checkpoint import Checkpoint
 from maskdial.train.folder import EVENTS, TOKENIZER, Events, Folder
+from maskdial.train.init import fill, model_of
 from maskdial.vocab import Vocab
 
 
@@ -44,23 +45,13 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The model as saved."""
-        made = build(ModelConfig(**self.config["model"]))
+        made = model_of(self.config["model"])
         self.into(made)
         return made.eval()
 
     def into(self, model: Model) -> None:
         """Copy the saved parameters into a model of the same names and shapes; `UserError` names what does not fit."""
-        import torch
-
-        saved, own = self.checkpoint.tensors("model"), dict(model.named_parameters())
-        for name in sorted({*saved, *own}):
-            if name not in saved or name not in own or saved[name].shape != own[name].shape:
-                shapes = [str(tuple(side[name].shape)) if name in side else "absent" for side in (saved, own)]
-                raise UserError(f"{self.path} does not fit this model: {name} is {shapes[0]} there and {shapes[1]} here",
-                                code="init.mismatch", where="init", exit=4)  # fmt: skip
-        with torch.no_grad():
-            for name, value in saved.items():
-                own[name].copy_(value)
+        fill(model, self.checkpoint.tensors("model"), self.path)
 
     @cached_property
     def objective(self) -> Objective | Mixture:
@@ -106,21 +97,3 @@ def load(path: str | Path) -> Run:
     """The run in a folder; `UserError` when it is none."""
     folder = Folder(path)
     return Run(folder.path, folder.config())
-
-
-def summary(path: Path) -> dict[str, Any]:
-    """One line about a run: step, objective, budget, loss, state (done, running or stopped, interrupted, failed)."""
-    folder = Folder(path)
-    config = folder.config()
-    events = Events(folder.path / EVENTS).read()
-    steps = [e for e in events if e["event"] == "step"]
-    last = events[-1]["event"] if events else "config"
-    states = {"done": "done", "interrupted": "interrupted", "not_finite": "failed"}
-    saved = [number for number, p in checkpoints.found(folder.checkpoints) if (p / checkpoints.MANIFEST).is_file()]
-    return {
-        "run": str(path), "objective": config["objective"]["name"], "options": config["objective"]["options"],
-        "step": steps[-1]["step"] if steps else 0, "steps": config["budget"]["steps"], "budget": config["budget"]["asked"],
-        "loss": steps[-1]["loss"] if steps else None, "tokens": steps[-1]["tokens"] if steps else 0,
-        "seconds": steps[-1]["seconds"] if steps else 0.0, "checkpoint": saved[0] if saved else None,
-        "state": states.get(last, "unfinished"), "corpus": config["corpus"]["name"],
-    }  # fmt: skip

@@ -132,6 +132,11 @@ class Visible:
         share = f", {float(self.dense().float().mean()):.0%} visible" if self.form == "dense" and B * Q * K else ""
         return f"Visible({self.form}, {B}×{Q}×{K}{share})"
 
+    def _repr_html_(self) -> str:
+        from maskdial.html import of_sight
+
+        return of_sight(self.dense()[0].cpu().numpy(), f"{self!r}, its first row" if self.shape[0] > 1 else repr(self))
+
 
 def _dense(order_BQ: Tensor, segment_BQ: Tensor, order_BK: Tensor, segment_BK: Tensor, private_BK: Tensor | None) -> Tensor:
     """`maskdial.sample.sight` for a batch: bool[B, Q, K]."""

@@ -18,14 +18,22 @@ if TYPE_CHECKING:
 
 Visibility = Literal["bidirectional", "causal", "prefix", "backward", "source-first", "two-stream", "blocks"]
 
-#: what the dial can be turned to, whatever the recipe
+#: what the dial can be turned to, whatever the recipe (or to "prefix:5", a prefix of that size)
 DIAL = ("bidirectional", "causal", "prefix")
 #: orders that follow from lengths alone; the others are written by their recipe
 PLAIN = (*DIAL, "backward", "source-first")
 
 
-def prefix_of(visibility: Visibility, lengths: Int64[np.ndarray, " u"], split: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u"]:
+def size_of(visibility: str) -> int | None:
+    """The size of a prefix that the dial names itself ("prefix:5"), else None."""
+    name, _, size = visibility.partition(":")
+    return int(size) if name == "prefix" and size.isdecimal() and len(size) < 10 else None
+
+
+def prefix_of(visibility: str, lengths: Int64[np.ndarray, " u"], split: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u"]:
     """How many positions of each unit see one another both ways; `split` is where the unit's answer begins."""
+    if (size := size_of(visibility)) is not None:
+        return np.minimum(size, lengths)
     if visibility == "bidirectional":
         return lengths
     return np.ones_like(lengths) if visibility == "causal" else split
@@ -64,7 +72,7 @@ def position(offsets: Int64[np.ndarray, " u+1"], restart: Int64[np.ndarray, " u"
 @kernel
 def _stream(offsets, split, out):  # type: ignore[no-untyped-def]
     for u in range(len(split)):
-        middle = offsets[u] + split[u]
+        middle = min(offsets[u] + split[u], offsets[u + 1])
         out[offsets[u] : middle] = 0
         out[middle : offsets[u + 1]] = 1
 
