@@ -132,11 +132,11 @@ print(re.search("VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]
 """
 
 
-def write_text(path, size):
+def write_text(path, size, first=0):
     """About `size` bytes in documents of 6 KB whose words are few, so that they are quickly encoded."""
     words = [f"{'abcdefghijklmnop'[i % 16 :]}{i}".ljust(13, "z") for i in range(500)]
     with path.open("w") as file:
-        for n in range(size // 6300):
+        for n in range(first, first + size // 6300):
             text = " ".join(words[(n * (k + 1)) % 500] for k in range(450))
             file.write(json.dumps({"text": f"{n} {text}"}) + "\n")
 
@@ -160,7 +160,7 @@ def test_two_gigabytes_fit_in_one_of_memory(tmp_path):
     import psutil
 
     for n in range(8):
-        write_text(tmp_path / f"{n}.jsonl", 250_000_000)
+        write_text(tmp_path / f"{n}.jsonl", 250_000_000, n * 1_000_000)
     command = [sys.executable, "-m", "maskdial", "prepare", str(tmp_path), "--vocab-size", "4096", "--workers", "2", "--out",
                str(tmp_path / "c"), "--duplicates", "drop"]  # fmt: skip
     process, peak = psutil.Popen(command, stdout=subprocess.DEVNULL), 0

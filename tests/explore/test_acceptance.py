@@ -239,7 +239,7 @@ def test_10_axe_finds_nothing_serious(browser, url, look):
     script = axe()
     assert script is not None
     made = Real(browser, url, bypass_csp=True, **look)
-    for screen in ("explore", "compare", "quiz"):
+    for screen in ("explore",) if made.is_file else ("explore", "compare", "quiz"):
         if screen != "explore":
             made.get("compare-toggle" if screen == "compare" else "screen-quiz").click()
             made.settle()

@@ -20,9 +20,12 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.train.bits import differing, final, sound
+from tests.train.boundaries import Boundaries
 
 ROOT = Path(__file__).parents[2]
 #: No child and no command takes longer, or something hangs.
@@ -56,68 +59,6 @@ class Forks:
         self.server.wait(60)
         if self.server.stdout is not None:
             self.server.stdout.close()
-
-
-class Boundaries:
-    """Counts the calls that write to the file system; right after number `at` the process is killed.
-
-    A write is two boundaries: half of its bytes written, all of them written. What is written reaches the file at once, so that
-    every prefix of the file is met.
-    """
-
-    def __init__(self, at: int = 0) -> None:
-        self.at, self.names = at, list[str]()
-
-    def tick(self, name: str) -> None:
-        self.names.append(name)
-        if len(self.names) == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def install(self) -> None:
-        for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "fsync"):
-            setattr(os, name, self.after(name, getattr(os, name)))
-        io.open = self.opened(io.open)  # type: ignore[assignment]  # what pathlib opens files with
-
-    def after(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            made = real(*given, **named)
-            self.tick(name)
-            return made
-
-        return call
-
-    def opened(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(file: Any, mode: str = "r", *given: Any, **named: Any) -> Any:
-            made = real(file, mode, *given, **named)
-            if not set(mode) & set("wax+"):
-                return made
-            self.tick("open")
-            return Torn(made, self)
-
-        return call
-
-
-class Torn:
-    """A file whose writes come in two halves."""
-
-    def __init__(self, file: Any, boundaries: Boundaries) -> None:
-        self.file, self.boundaries = file, boundaries
-
-    def write(self, data: Any) -> None:
-        whole = data if isinstance(data, (bytes, str)) else bytes(data)
-        for part, name in ((whole[: len(whole) // 2], "half"), (whole[len(whole) // 2 :], "write")):
-            self.file.write(part)
-            self.file.flush()
-            self.boundaries.tick(name)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
-
-    def __enter__(self) -> Torn:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.file.close()
 
 
 def fork(work: Callable[[], Any], log: Path) -> int:
@@ -302,38 +243,6 @@ def random_kills(out: str, objective: str, kills: int, seed: int, **changes: Any
         assert differing(final(folder), wanted) == []
         shutil.rmtree(folder)
     return {"kills": done, "runs": runs, "seconds_of_a_run": whole}
-
-
-def sound(out: Path) -> None:
-    """Whatever a kill left: every checkpoint with a name is whole, and nobody claims to be at work."""
-    from maskdial.train import checkpoint
-    from maskdial.train.folder import Folder
-    from maskdial.train.summary import summary
-
-    folder = Folder(out)
-    for _, path in checkpoint.found(folder.checkpoints):
-        checkpoint.verify(path)
-    if folder.exists:
-        assert summary(out)["state"] in ("killed", "finished")
-
-
-def final(out: Path) -> dict[str, bytes]:
-    """A run's last arrays, its state and its log without the clock's numbers."""
-    from maskdial.train import load
-    from maskdial.train.checkpoint import found
-
-    _, path = found(out / "checkpoints")[0]
-    made = {p.name: p.read_bytes() for p in path.glob("*.safetensors")}
-    state = json.loads((path / "state.json").read_text())
-    state["seconds"] = state["since"]["seconds"] = 0
-    steps = [{k: v for k, v in e.items() if "second" not in k and k != "utilisation"}
-             for e in load(out).events() if e["event"] in ("step", "held_out", "spike")]  # fmt: skip
-    return made | {"state": json.dumps(state).encode(), "events": json.dumps(steps).encode()}
-
-
-def differing(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> list[str]:
-    """Names under which two runs are not the same."""
-    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

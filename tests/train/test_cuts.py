@@ -12,7 +12,7 @@ import maskdial as md
 from maskdial.train import load, train
 from maskdial.train import loop as loops
 from maskdial.train.checkpoint import found
-from tests.train.forks import differing, final
+from tests.train.bits import differing, final
 from tests.train.helpers import FakeCorpus, config
 
 STEPS = 8

@@ -17,7 +17,8 @@ from maskdial.errors import UserError
 from maskdial.train import train
 from maskdial.train.check import check
 from maskdial.train.checkpoint import found
-from tests.train.forks import Forks, differing, final, settings
+from tests.train.bits import differing, final
+from tests.train.forks import Forks, settings
 from tests.train.helpers import FakeCorpus
 
 #: A run that writes all the time.

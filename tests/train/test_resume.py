@@ -15,7 +15,8 @@ from maskdial.train import Interrupted, train
 from maskdial.train import loop as loops
 from maskdial.train.checkpoint import found
 from maskdial.train.summary import summary
-from tests.train.forks import ROOT, Forks, differing, final, settings
+from tests.train.bits import differing, final
+from tests.train.forks import ROOT, Forks, settings
 from tests.train.helpers import FakeCorpus, config
 
 

@@ -23,7 +23,7 @@ from maskdial.train.ranks import ALONE
 from maskdial.train.state import State
 from maskdial.train.step import Stepped
 from maskdial.train.summary import summary
-from tests.train.forks import differing, final
+from tests.train.bits import differing, final
 from tests.train.helpers import FakeCorpus, config
 
 

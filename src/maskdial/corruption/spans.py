@@ -46,13 +46,12 @@ def choose(key, size, picks, chosen):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def ends(key, total, parts, chosen, out):  # type: ignore[no-untyped-def]
-    """`total` as `parts` positive parts, every composition equally likely: `out[j]` is where part j ends. `chosen` needs `total`
+def lasts(key, total, parts, chosen, out):  # type: ignore[no-untyped-def]
+    """`total` as `parts` positive parts, every composition equally likely: `out[j]` is the last place of part j. `chosen` needs `total`
     flags, `out` `SPARE` entries more than parts."""
-    chosen[0] = 0
-    choose(key, total - 1, parts - 1, chosen[1:])
-    places(chosen[:total], np.uint8(1), True, out)
-    out[parts - 1] = total
+    choose(key, total - 1, parts - 1, chosen)
+    places(chosen[: total - 1], np.uint8(1), True, out)
+    out[parts - 1] = total - 1
 
 
 @kernel
@@ -72,14 +71,15 @@ def _random_spans(lengths, keys, member, law, float32, begin, count):  # type: i
         n, begin[u] = count[u], used
         if n == 0:
             continue
-        ends(site(keys[u], LENGTHS), hidden[u], n, chosen, covered)
-        ends(site(keys[u], KEEP), lengths[u] - hidden[u], n, chosen, kept)
-        at_start, at_length, before = start[used:], length[used:], np.int32(0)
+        lasts(site(keys[u], LENGTHS), hidden[u], n, chosen, covered)
+        lasts(site(keys[u], KEEP), lengths[u] - hidden[u], n, chosen, kept)
+        first, before = np.uint64(used), np.int32(0)
         for j in range(np.uint64(n)):
-            at_start[j], at_length[j] = kept[j] + before, covered[j] - before
-            before = covered[j]
+            upto = covered[j] + np.int32(1)
+            start[first + j], length[first + j] = kept[j] + np.int32(1) + before, upto - before
+            before = upto
         if law[2, member[u] if len(member) else 0]:
-            count[u] = _rolled(at_start, at_length, n, lengths[u], site(keys[u], ROLL))
+            count[u] = _rolled(start[used:], length[used:], n, lengths[u], site(keys[u], ROLL))
         used += count[u]
     return runs[:, :used]
 
@@ -219,14 +219,14 @@ def _poisson_spans(lengths, keys, rate, limits, least, begin, count):  # type: i
     for u in range(units):
         budget, begin[u], count[u] = hidden[u], used, 0
         if budget > 0:
-            at_start, at_length, covered = start[used:], length[used : used + 2 * budget + 8], np.int32(0)
+            at_length, first, covered = length[used : used + 2 * budget + 8], np.uint64(used), np.int32(0)
             n = _drawn_lengths(keys[u], budget, limits, least, at_length)
             size = lengths[u] - budget + n  # every kept token and every span takes one of so many slots
             choose(site(keys[u], CUT), size, n, chosen)
             places(chosen[:size], np.uint8(1), True, slots)
             for j in range(np.uint64(n)):
-                at_start[j] = slots[j] - np.int32(j) + covered
-                covered += at_length[j]
+                start[first + j] = slots[j] - np.int32(j) + covered
+                covered += length[first + j]
             count[u] = n
             used += n
     return runs[:, :used]

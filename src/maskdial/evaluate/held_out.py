@@ -18,8 +18,7 @@ from maskdial.mixture import Mixture
 from maskdial.model import Model
 from maskdial.model.question import ask
 from maskdial.objective import Objective
-from maskdial.train.feed import Feed
-from maskdial.train.mixed_feed import MixedFeed
+from maskdial.train.held_out import batches
 
 #: Held-out samples, and rows a batch.
 SAMPLES, ROWS = 320, 16
@@ -41,7 +40,7 @@ def held_out(
     was = model.training
     model.eval()
     with torch.inference_mode():
-        for batch in batches(objective, corpus, length, samples, packing):
+        for batch in batches(objective, corpus, length, samples, packing, ROWS):
             given = batch.torch(model.device)
             for question, answer in model.answers(given, [ask(given, head) for head in batch.heads]):
                 target = question.target
@@ -54,15 +53,6 @@ def held_out(
     model.train(was)
     kinds = {head.name: head.kind for head in objective.heads}
     return {name: summed(kinds[name], np.concatenate(parts, axis=1)) for name, parts in found.items()}
-
-
-def batches(objective: Objective | Mixture, corpus: Any, length: int, samples: int, packing: str) -> Any:
-    """Batches of the held-out part, in the objective's own rooms."""
-    if isinstance(objective, Mixture):
-        in_run = objective.over(samples) if objective.in_shares else objective
-        return MixedFeed(in_run, corpus, length, seed=0, packing=packing, part="held_out").batches(0, samples, samples // ROWS)
-    raw = objective.room(length, vocab=corpus.vocab).raw
-    return Feed(objective, corpus, raw, seed=0, packing=packing, part="held_out").batches(0, samples, samples // ROWS)
 
 
 def token(model: Model, x_ND: Tensor, target_N: Tensor, weight_N: Tensor, items: Items, body: Any) -> Tensor:

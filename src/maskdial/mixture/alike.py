@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,12 +72,10 @@ class Alike(Objective):
     members: tuple[Objective, ...] = ()
 
     @staticmethod
-    def of(members: Sequence[Objective], name: str) -> Objective:
-        """The members of one group; one member is itself."""
-        if len(members) == 1:
-            return members[0]
+    def of(members: Sequence[Objective], name: str) -> Alike:
+        """The members of one group."""
         shared: dict[str, Any] = {f.name: getattr(members[0], f.name) for f in fields(Objective)}
-        steps = [setting(same[0], {name: np.array([getattr(getattr(step, "select", step), name) for step in same]) for name in own(same[0])})
+        steps = [setting(same[0], {key: np.array([getattr(getattr(step, "select", step), key) for step in same]) for key in own(same[0])})
                  for same in zip(*(one.steps for one in members), strict=True)]  # fmt: skip
         return Alike(**shared | {"name": name, "steps": tuple(steps)}, members=tuple(members))
 
@@ -86,7 +85,17 @@ class Alike(Objective):
         units, index, member = rows.units, rows.index, rows.member
         if rows.packing == "isolated":
             index, member = index[units.row], member[units.row]
-        return Decisions(rng.keys(seed, [one.name for one in self.members], epoch, index, units.number, member), {"member": member})
+        return Decisions(rng.keys(seed, self.names, epoch, index, units.number, member), {"member": member})
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The members' names, which key their noise."""
+        return tuple(one.name for one in self.members)
+
+    @cached_property
+    def modes(self) -> tuple[str, ...]:
+        """The members' modes, where they have some."""
+        return tuple(str(one.head).partition(":")[2] for one in self.members)
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:
         """Samples from rows and decisions alone."""
@@ -100,11 +109,12 @@ class BuildAlike(Build):
 
     def special(self, slot: int, role: str | None, ink: Ink) -> Column:
         """The token of a role, one a unit."""
-        if slot != HEAD or ink.numbers or not str(role).startswith("mode:") or not len(self.units):
+        if slot != HEAD or ink.numbers or not str(role).startswith("mode:"):
             return super().special(slot, role, ink)
-        heads = [one.head for one in self.o.members]
-        ids = {head: super(BuildAlike, self).special(slot, head, ink)[0] for head in set(heads)}
-        return np.array([ids[head] for head in heads], dtype=np.int32)[self.d["member"]]
+        ids = [self.vocab.modes.get(mode) for mode in self.o.modes]
+        if None in ids:  # which is refused
+            return super().special(slot, f"mode:{self.o.modes[ids.index(None)]}", ink)
+        return np.array(ids, dtype=np.int32)[self.d["member"]]
 
     def order(self, split: Int64[np.ndarray, " u"]) -> Int32[np.ndarray, " m"]:
         """Each unit's as its member's."""

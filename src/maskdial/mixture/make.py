@@ -54,8 +54,8 @@ def mixture(
     faster. Members whose steps are equal, or differ in the spans' rate and length, do so anyway.
     """
     read = {key: _member(key, given, mode_tokens) for key, given in members.items()}
-    for key, one in (as_one or {}).items():
-        read[key] = replace(read[key][0], as_one=one), read[key][1]
+    for key, shared in (as_one or {}).items():
+        read[key] = replace(read[key][0], as_one=shared), read[key][1]
     if not read:
         raise ValueError("a mixture needs at least one member")
     made, weights = {key: member for key, (member, _) in read.items()}, {key: weight for key, (_, weight) in read.items()}

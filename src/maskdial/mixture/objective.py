@@ -191,11 +191,12 @@ class Mixture:
         """What runs the members, those that are alike as one; which of these runs each member, and the member's number there."""
         key = tuple(vocab.modes)
         if key not in self._known:
-            members = [member.ready(self.layout, vocab, shared=True) for member in self.members.values()]
+            names, members = list(self.members), [member.ready(self.layout, vocab, shared=True) for member in self.members.values()]
             groups = alike(members)
-            place = sorted((m, i, k) for i, group in enumerate(groups) for k, m in enumerate(group))
-            _, side, within = np.array(place).T.copy()
-            self._known[key] = [Alike.of([members[i] for i in group], self.name) for group in groups], side, within
+            ones = [Alike.of([members[i] for i in group], self.name) if len(group) > 1 else self.member(names[group[0]], vocab)
+                    for group in groups]  # fmt: skip
+            _, side, within = np.array(sorted((m, i, k) for i, group in enumerate(groups) for k, m in enumerate(group))).T.copy()
+            self._known[key] = ones, side, within
         return self._known[key]
 
     @cached_property
@@ -207,7 +208,10 @@ class Mixture:
         who, number = self.turns.at(rows.index)
         first, (at, member) = apart(who, side, within, sides)
         for i, (a, b) in enumerate(pairwise(first)):
-            if b > a or not (i or len(rows)):
+            if b - a == len(rows):
+                yield i, at, take(rows, None, number, member)
+                return
+            if b > a:
                 yield i, at[a:b], take(rows, at[a:b], number[at[a:b]], member[a:b])
 
     def _parts(self, rows: Rows) -> Iterator[tuple[str, At, Taken]]:

@@ -78,7 +78,7 @@ class Taken(Rows):
     `member` says which of the members that run as one makes a row.
     """
 
-    source: tuple[Rows, Int64[np.ndarray, " k"]]
+    source: tuple[Rows, Int64[np.ndarray, " k"] | None]
     member: Int64[np.ndarray, " r"]
 
     tokens = cached_property(lambda self: self._taken("tokens"))
@@ -87,24 +87,30 @@ class Taken(Rows):
     sentence = cached_property(lambda self: self._taken("sentence"))
     part = cached_property(lambda self: self._taken("part"))
     language = cached_property(lambda self: self._taken("language"))
-    label = cached_property(lambda self: None if self.source[0].label is None else self.source[0].label[self.source[1]])
+
+    @cached_property
+    def label(self) -> Column | None:
+        table, at = self.source
+        return table.label if table.label is None or at is None else table.label[at]
 
     def _taken(self, name: str) -> Column | None:
         table, at = self.source
-        values = getattr(table, name)
-        if values is None:
-            return None
+        values: Column | None = getattr(table, name)
+        if values is None or at is None:
+            return values
         out = np.empty(self.offsets[-1], dtype=values.dtype)
         _gather(values, table.offsets, at, out)
         return out
 
 
 def take(
-    rows: Rows, at: Int64[np.ndarray, " k"], index: UInt64[np.ndarray, " k"], member: Int64[np.ndarray, " k"] | None = None
+    rows: Rows, at: Int64[np.ndarray, " k"] | None, index: UInt64[np.ndarray, " k"], member: Int64[np.ndarray, " k"] | None = None
 ) -> Taken:
-    """The rows `at`, in this order, numbered anew."""
-    one, offsets = Taken.__new__(Taken), np.empty(len(at) + 1, dtype=np.int64)
-    _offsets(rows.offsets, at, offsets)
+    """The rows `at`, in this order (None: all of them as they are), numbered anew."""
+    one, offsets = Taken.__new__(Taken), rows.offsets
+    if at is not None:
+        offsets = np.empty(len(at) + 1, dtype=np.int64)
+        _offsets(rows.offsets, at, offsets)
     vars(one).update(source=(rows, at), offsets=offsets, index=index, packing=rows.packing, member=member)
     return one
 
@@ -123,6 +129,8 @@ def together(
         base = f"target:{wanted.split(':')[1]}" if wanted.startswith("weight:") else wanted
         having = [(at, table, table.column(wanted)) for at, table in parts if table.has(base)]
         part, whole = wanted.split(":")[0], len(having) == len(parts)
+        if whole and len(parts) == 1:
+            return having[0][2]
         dtype = having[0][2].dtype if having else DTYPES.get(part, np.int32)
         out = np.empty(offsets[-1], dtype=dtype) if whole else np.full(offsets[-1], FILL.get(part, 0), dtype=dtype)
         for at, table, values in having:

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 
 #: tokens of the longest run
 LONGEST = 3
+#: name → (visibility, whether there are two texts, weight)
+SIGHTS: dict[str, tuple[Visibility, bool, float]] = {
+    "bidirectional": ("bidirectional", True, 2.0), "sequence": ("prefix", True, 2.0), "left": ("causal", False, 1.0),
+    "right": ("backward", False, 1.0),
+}  # fmt: skip
 
 
 @recipe(
@@ -80,18 +85,17 @@ def unilm(
         )  # fmt: skip
 
     two: dict[str, Any] = {"between": "sep", "columns": parts}
-    sights: dict[str, Visibility] = {"bidirectional": "bidirectional", "sequence": "prefix", "left": "causal", "right": "backward"}
-    as_one = {name: member(sight, SecondPart(second=name in ("bidirectional", "sequence")), hidden, **two) for name, sight in sights.items()}
-    both = member("bidirectional", Split(), hidden, **two)
+    members = {name: (member(sight, Split(), hidden, **two) if second else member(sight, hidden), weight)
+               for name, (sight, second, weight) in SIGHTS.items()}  # fmt: skip
+    as_one = {name: member(sight, SecondPart(second=second), hidden, **two) for name, (sight, second, _) in SIGHTS.items()}
     if next_sentence:
         both = member(
             "bidirectional", hide(True), **two | {"columns": lambda b: parts(b) | {"target:next_sentence": b.labels}}, pairs="next",
             needs=("part", "label"), answers=lambda b: {"answer:next_sentence": b.labels(True)},
             heads=(Head(), Head("next_sentence", kind="class", divisor="rows")),
         )  # fmt: skip
+        members["bidirectional"] = both, SIGHTS["bidirectional"][2]
         del as_one["bidirectional"]
-    members = {"bidirectional": (both, 2.0), "sequence": (member("prefix", Split(), hidden, **two), 2.0),
-               "left": (member("causal", hidden), 1.0), "right": (member("backward", hidden), 1.0)}  # fmt: skip
     return mixture(members, mode_tokens=False, name="unilm", as_one=as_one)
 
 

@@ -26,28 +26,27 @@ AUTO, ALWAYS, NEVER, COMPLEMENT = range(4)
 
 
 @inlined
-def _rim(text, first, n, start, length, form):  # type: ignore[no-untyped-def]
-    """(a last sentinel follows, spans come before their sentinels) in a unit of `text` tokens and n spans."""
-    last = first + n - 1
-    kept = text > 0 and (n == 0 or start[last] + length[last] < text)
-    return form == ALWAYS or (form != NEVER and kept), form == COMPLEMENT and n > 0 and start[first] == 0
+def _ends(text, stop, form):  # type: ignore[no-untyped-def]
+    """Whether a last sentinel follows in a unit of `text` tokens whose last span stops at `stop` (0 without spans)."""
+    return form == ALWAYS or (form != NEVER and stop < text)
 
 
 @kernel
 def _sizes(texts, begin, count, start, length, form, size):  # type: ignore[no-untyped-def]
     for u in range(len(texts)):
-        ends, closes = _rim(texts[u], begin[u], count[u], start, length, form)
-        sentinels, covered = count[u] - np.int64(closes) + np.int64(ends), np.int64(0)
-        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
+        first, n, covered, stop = np.uint64(begin[u]), np.uint64(count[u]), np.int64(0), np.int32(0)
+        closes = form == COMPLEMENT and n > 0 and start[first] == 0
+        for j in range(first, first + n):
             covered += length[j]
-        size[u] = covered + sentinels + 1
+            stop = start[j] + length[j]
+        size[u] = covered + count[u] - np.int64(closes) + np.int64(_ends(texts[u], stop, form)) + 1
 
 
 @kernel
 def _hidden_spans(values, offsets, begin, count, start, length, form, sentinels, last, end, lift, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
-        ends, closes = _rim(offsets[u + 1] - offsets[u], begin[u], count[u], start, length, form)
         text, first, place, n, more = np.uint64(offsets[u]), np.uint64(begin[u]), np.uint64(at[u]), np.uint64(count[u]), lift[u]
+        closes, stop = form == COMPLEMENT and n > 0 and start[first] == 0, np.int32(0)  # then spans come before their sentinels
         for k in range(n):
             if not closes:
                 out[place] = sentinels[k] + more
@@ -55,10 +54,11 @@ def _hidden_spans(values, offsets, begin, count, start, length, form, sentinels,
             covered = np.uint64(length[first + k])
             copy_on(values, text + np.uint64(start[first + k]), covered, out, place, FEW_AT_ONCE)
             place += covered
+            stop = start[first + k] + length[first + k]
             if closes and k + U1 < n:
                 out[place] = sentinels[k] + more
                 place += U1
-        if ends:
+        if _ends(offsets[u + 1] - offsets[u], stop, form):
             out[place] = (sentinels[n - np.uint64(closes)] if last < 0 else last) + more
             place += U1
         out[place] = end + more
