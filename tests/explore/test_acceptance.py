@@ -51,14 +51,20 @@ def page(one_page: Real) -> Iterator[Real]:
     assert one_page.said == []
 
 
-def test_1_a_cold_start_is_quick_quiet_and_offline(browser, url):
+def test_1_a_cold_start_is_quiet_and_offline(browser, url):
     made = Real(browser, url)
     sentence = made.page.evaluate("document.querySelector('[data-testid=row-sentence]').textContent")
     assert sentence == answers()(FIRST)["extra"]["sentences"]["source"][7]
-    took = made.page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-    assert took < 1500
     assert made.asked == [], "the first sample is in the page"
     assert made.said == []
+    made.close()
+
+
+@pytest.mark.slow
+def test_1_a_cold_start_takes_less_than_a_second_and_a_half(browser, url):
+    """A clock's word counts on a quiet machine only."""
+    made = Real(browser, url)
+    assert made.page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd") < 1500
     made.close()
 
 
