@@ -3,8 +3,9 @@
     python benchmarks/prepare.py TEXT.jsonl.gz [--tokenizer DIR] [--workers 2] [--runs 3] [--json FILE]
 
 Each side reads the file, encodes every document and leaves its result on disk, in a process of its own; the two take turns, and
-medians of wall time are compared. Ours also finds words and sentences, splits off held-out documents, looks for duplicates and
-takes digests; theirs keeps the ids alone. Without --tokenizer a byte-level BPE of 8,192 ids is trained first, outside the timing.
+medians of wall time are compared (of processor time too, which other work on the machine disturbs less). Ours also finds words
+and sentences, splits off held-out documents, looks for duplicates and takes digests; theirs keeps the ids alone. Without
+--tokenizer a byte-level BPE of 8,192 ids is trained first, outside the timing.
 Peers need: pip install -c constraints.txt -e '.[hf]'
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -41,14 +43,16 @@ print(data["train"]["tokens"] + data["held_out"]["tokens"])
 """
 
 
-def timed(code: str, text: Path, tokenizer: Path, workers: int) -> tuple[float, int]:
-    """(seconds, tokens) of one run in a folder that is thrown away."""
+def timed(code: str, text: Path, tokenizer: Path, workers: int) -> tuple[float, float, int]:
+    """(seconds, processor seconds, tokens) of one run in a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as out:
         quiet = os.environ | {"HF_DATASETS_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
-        began = time.perf_counter()
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-c", code, str(text), str(tokenizer), str(workers), out], stdout=subprocess.PIPE, text=True,
                               check=True, env=quiet)  # fmt: skip
-        return time.perf_counter() - began, int(done.stdout.split()[-1])
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return time.perf_counter() - began, used, int(done.stdout.split()[-1])
 
 
 def main() -> None:
@@ -62,19 +66,24 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         tokenizer = given.tokenizer or trained(given.text, Path(home))
-        seconds: dict[str, list[float]] = {"maskdial": [], "datasets": []}
+        wall: dict[str, list[float]] = {"maskdial": [], "datasets": []}
+        used: dict[str, list[float]] = {"maskdial": [], "datasets": []}
         tokens = {}
         for _ in range(given.runs):
             for name, code in (("maskdial", OURS), ("datasets", THEIRS)):
-                took, tokens[name] = timed(code, given.text.resolve(), tokenizer.resolve(), given.workers)
-                seconds[name].append(took)
-    median = {name: statistics.median(took) for name, took in seconds.items()}
-    for name, took in median.items():
-        print(f"{name:9} {took:7.2f} s  {tokens[name] / took / 1e6:6.2f} Mtok/s  {tokens[name]:,} tokens  "
-              f"({', '.join(f'{s:.2f}' for s in seconds[name])})")  # fmt: skip
-    print(f"ratio     {median['datasets'] / median['maskdial']:7.2f}")
+                took, cpu, tokens[name] = timed(code, given.text.resolve(), tokenizer.resolve(), given.workers)
+                wall[name].append(took)
+                used[name].append(cpu)
+    for name in wall:
+        took, cpu = statistics.median(wall[name]), statistics.median(used[name])
+        print(f"{name:9} {took:7.2f} s  {cpu:7.2f} s of processors  {tokens[name] / took / 1e6:6.2f} Mtok/s  {tokens[name]:,} tokens  "
+              f"(runs: {', '.join(f'{s:.2f}' for s in wall[name])})")  # fmt: skip
+    kinds = {"wall": wall, "processors": used}
+    ratios = {what: statistics.median(f["datasets"]) / statistics.median(f["maskdial"]) for what, f in kinds.items()}
+    print(", ".join(f"ratio of {what} {ratio:.2f}" for what, ratio in ratios.items()))
     if given.json:
-        given.json.write_text(json.dumps({"workers": given.workers, "seconds": seconds, "median": median, "tokens": tokens}, indent=1))
+        found = {"workers": given.workers, "wall": wall, "processors": used, "tokens": tokens, "ratios": ratios}
+        given.json.write_text(json.dumps(found, indent=1))
 
 
 def trained(text: Path, home: Path) -> Path:

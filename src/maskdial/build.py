@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial import rng
 from maskdial.corruption.pool import pool_ids
-from maskdial.corruption.render import AS_MASK, AS_RANDOM
+from maskdial.corruption.render import AS_MASK, AS_RANDOM, edit_frame
 from maskdial.corruption.separate import languages
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text, offsets_of
-from maskdial.corruption.units import decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
+from maskdial.corruption.units import ask_frame, decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
 from maskdial.corruption.words import first_parts
 from maskdial.sample import MASK, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
 from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
@@ -175,21 +174,19 @@ class Build:
         hidden = self.d.get("frame")
         if hidden is not None and hidden.any():
             for side, (clean, at) in enumerate(((head, self.begin), (tail, self.middle - 1))):
-                hit = hidden[:, side] > 0 if len(clean) else NONE > 0
-                if hit.any():
-                    shown = self.framed(hidden[:, side], clean, ink, side)
-                    read[at[hit]], said[at[hit]] = shown[hit], clean[hit]
+                if len(clean):
+                    ask_frame(read, said, at, hidden, side, self.framed(hidden, clean, ink, side), clean)
 
-    def framed(self, action: UInt8[np.ndarray, " u"], clean: Column, ink: Ink, side: int) -> Column:
-        units = np.arange(len(self.units))
+    def framed(self, hidden: UInt8[np.ndarray, "u 2"], clean: Column, ink: Ink, side: int) -> Column:
+        """What is read on a side of the frame instead of the token that stands there."""
         if ink.numbers:
-            made = (clean & ~15) | SAME
+            made, units = (clean & ~15) | SAME, np.arange(len(self.units))
             for a, kind in ((AS_MASK, MASK), (AS_RANDOM, RANDOM)):
-                made = np.where(action == a, ink.number(LOOSE, 4 * self.body + clean % 7, units, kind), made)
+                made = np.where(hidden[:, side] == a, ink.number(LOOSE, 4 * self.body + clean % 7, units, kind), made)
             return np.asarray(made, dtype=np.int32)
-        pool = pool_ids(self.vocab, getattr(self.o.steps[-1], "pool", "body"))
-        random = pool[rng.below_each(self.d.keys, rng.FRAME, side, len(pool))]
-        return np.where(action == AS_MASK, self.vocab.need("mask", self.o.name), np.where(action == AS_RANDOM, random, clean))
+        shown, pool = np.empty_like(clean), pool_ids(self.vocab, getattr(self.o.steps[-1], "pool", "body"))
+        edit_frame(hidden, self.d.keys, side, clean, np.int32(self.vocab.need("mask", self.o.name)), pool, shown)
+        return shown
 
     def labels(self, numbers: bool = False) -> Int32[np.ndarray, " m"]:
         """The rows' labels as targets of the first position of each unit (or, as numbers, what no position reads)."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maskdial.corruption.runs import AT_ONCE, SPARE, copy_on, differ, longest_of, number, places, stretches
+from maskdial.corruption.runs import AT_ONCE, SPARE, copy_on, differ, longest_of, next_set, number, places, stretches
 from maskdial.rng import kernel
 
 LENGTHS = [0, 1, 2, 7, 63, 64, 65, 127, 128, 129, 500]
@@ -26,6 +26,15 @@ def test_places_are_where_the_bytes_are(length, density):
             wanted = np.flatnonzero((flags == value) == equal)
             assert places(flags, np.uint8(value), equal, out) == number(flags, np.uint8(value), equal) == len(wanted)
             assert (out[: len(wanted)] == wanted).all()
+
+
+@pytest.mark.parametrize("density", [0.0, 0.01, 0.3])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_next_place_is_the_first_from_there_on(length, density):
+    flags = (np.random.default_rng(length).random(length) < density).astype(np.uint8) * np.uint8(3)
+    marked = np.flatnonzero(flags)
+    for at in range(length + 2):
+        assert next_set(flags, at) == min(marked[marked >= at].tolist(), default=length)
 
 
 @pytest.mark.parametrize("length", LENGTHS)

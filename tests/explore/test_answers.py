@@ -124,6 +124,8 @@ def test_the_code_gives_this_very_sample(answers, name):
     again = eval(code["python"], {"md": md}).to_json()
     assert {k: again[k] for k in ("streams", "attn", "stats")} == {k: made["data"][0][k] for k in ("streams", "attn", "stats")}
     assert again["code"] == {k: code[k] for k in ("cli", "python")}
+    if name not in ("gpt", "ul2", "bert-nsp", "bart"):  # a command takes a while to start, and all recipes go one way
+        return
     status, out, err = maskdial(*shlex.split(code["cli"])[1:], "--json")
     assert (status, err) == (0, "")
     shown = json.loads(out)["data"][0]

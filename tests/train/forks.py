@@ -201,7 +201,8 @@ def boundaries_of_save(out: str) -> dict[str, Any]:
 
 
 def boundaries_of_run(out: str, objective: str, stride: int, **changes: Any) -> dict[str, Any]:
-    """Kill a whole run, from its first call to its last, right after every `stride`-th; go on, be killed again, end the same."""
+    """Kill a whole run, from its first call to its last, right after every `stride`-th (and every third of those that begin it); go
+    on, be killed again, end the same."""
 
     def work(folder: Path) -> Callable[[], None]:
         return lambda: training(folder, objective, **changes)
@@ -209,7 +210,7 @@ def boundaries_of_run(out: str, objective: str, stride: int, **changes: Any) -> 
     home = Path(out)
     log = home / "log"
     names = counted(work(home / "whole"), log)
-    wanted, cuts = final(home / "whole"), range(1, len(names), stride)
+    wanted, cuts = final(home / "whole"), sorted({*range(1, len(names), stride), *range(1, 24, 3)})
     for at in cuts:
         folder = home / str(at)
         assert killed_at(at, work(folder), log), at

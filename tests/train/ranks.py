@@ -30,7 +30,7 @@ from tests.train.helpers import FakeCorpus, config
 OBJECTIVES = ("gpt", "bert", "t5", "electra")
 STEPS, ROWS = 20, 5
 #: Seconds after which a scenario is ended, and those that a rank waits for another where one never answers.
-LONGEST, SHORT = 90.0, 6.0
+LONGEST, SHORT = 400.0, 6.0
 MARK = 6
 
 

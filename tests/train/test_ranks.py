@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from maskdial.data import prepare
 from maskdial.errors import UserError
 from maskdial.model.stack import Inner
 from maskdial.train import Run, load
@@ -32,7 +33,7 @@ Launched = dict[str, tuple[list[int], list[str], float]]
 def launched(folder: Path, *scenarios: str) -> Launched:
     """Exit statuses, what each rank said and seconds, by scenario (`tests.train.ranks`)."""
     done = subprocess.run([sys.executable, "-m", "tests.train.ranks", str(folder), *scenarios], cwd=ROOT, capture_output=True, text=True,
-                          timeout=900, env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+                          timeout=1800, env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
     assert done.returncode == 0, done.stderr
     made = {}
     for line in map(json.loads, done.stdout.splitlines()):
@@ -46,18 +47,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ranks")
 
 
-@pytest.fixture(scope="module")
-def trained(folder: Path) -> Launched:
-    made = launched(folder, "one", "two", "elastic-1", "elastic-2", "elastic-4")
-    assert {name: status for name, (status, _, _) in made.items()} == {
-        "one": [0], "two": [0, 0], "elastic-1": [143], "elastic-2": [143, 143], "elastic-4": [0] * 4,
-    }, [said for _, said, _ in made.values()]  # fmt: skip
-    return made
+TRAINED = {"one": [0], "two": [0, 0], "elastic-1": [143], "elastic-2": [143, 143], "elastic-4": [0] * 4}
+FAULTY = ("disk-ddp", "disk-fsdp", "unloadable", "damaged", "clock", "term", "interrupt", "killed", "memory", "hung")
 
 
 @pytest.fixture(scope="module")
 def faults(folder: Path) -> Launched:
-    return launched(folder, "disk-ddp", "disk-fsdp", "unloadable", "damaged", "clock", "term", "interrupt", "killed", "memory", "hung")
+    """Everything is launched at once, since importing torch takes longer than most of it."""
+    return launched(folder, *TRAINED, *FAULTY)
+
+
+@pytest.fixture(scope="module")
+def trained(faults: Launched) -> Launched:
+    made = {name: faults[name] for name in TRAINED}
+    assert {name: status for name, (status, _, _) in made.items()} == TRAINED, made
+    return made
 
 
 def steps(one: Run) -> list[dict[str, Any]]:
@@ -181,9 +185,8 @@ def test_one_rank_that_fails_ends_the_others_with_a_message(faults: Launched, na
     wanted, texts = FAULTS[name]
     assert status == wanted, said
     assert all(re.search(pattern, text) for pattern, text in zip(texts, said, strict=True)), said
-    assert seconds < 60
     if name == "hung":
-        assert seconds > SHORT, "it waited"
+        assert SHORT < seconds < 20 * SHORT, "it waited, and not for ever"
 
 
 @pytest.mark.parametrize(("name", "number"), [("term", 143), ("interrupt", 130)])
@@ -205,20 +208,20 @@ def test_a_time_budget_is_the_same_number_of_steps_everywhere(folder: Path, faul
 
 def test_torchrun(tmp_path: Path) -> None:
     """The command as typed: one answer on stdout, whatever the number of ranks."""
-    (tmp_path / "text.txt").write_text("\n\n".join(f"the {n} birds of the north sat on {n + 3} stones and sang" for n in range(400)))
-    (tmp_path / "more.txt").write_text("\n\n".join(f"a stone, {n} stones, {n * n} stones and no bird at all" for n in range(300)))
-    words = ["train", "-o", "bert", "--data", "text.txt", "--data", "more.txt:0.5", "--budget", "3steps", "--out", "run", "--json",
+    for name, word in (("birds", "bird"), ("stones", "stone")):
+        (tmp_path / f"{name}.txt").write_text("\n\n".join(f"the {n}th {word} of the north and {n + 3} more" for n in range(200)))
+        prepare(str(tmp_path / f"{name}.txt"), tmp_path / name, tokenizer="bytes", progress="off")
+    words = ["train", "-o", "bert", "--data", "birds", "--data", "stones:0.5", "--budget", "3steps", "--out", "run", "--json",
              "length=32", "rows=3", "model.d=16", "model.layers=2", "model.heads=2", "parallel=fsdp"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "maskdial", *words],
-        cwd=tmp_path, capture_output=True, text=True, timeout=200,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "MASKDIAL_CACHE": str(tmp_path / "cache")},
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["data"]["steps"], answer["data"]["loss"] > 0) == (3, True)
     assert done.stderr.count(" parameters, 3steps") == 1, "rank 0 alone speaks"
-    assert load(tmp_path / "run").config["corpus"]["name"] == "0.667 text + 0.333 more"
+    assert load(tmp_path / "run").config["corpus"]["name"] == "0.667 birds.txt + 0.333 stones.txt"
 
 
 def test_one_process_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs
+from maskdial.corruption.render import take
 from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions, Ink, Text
-from maskdial.rng import copy, kernel
 from maskdial.sample import Rows
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt8
     Lengths = Int64[np.ndarray, " u"]
-
-
-@kernel
-def _take(values, offsets, count, out, at):  # type: ignore[no-untyped-def]
-    for u in range(len(at)):
-        copy(values, offsets[u], count[u], out, at[u])
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,7 @@ class Ask(Keep):
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None:
         """Write what is read of unit u at `out[at[u]:]`."""
-        _take(text.values, text.offsets, self.lengths(text.lengths, d), out, at)
+        take(text.values, text.offsets, self.lengths(text.lengths, d), out, at)
 
     def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]:
         """All of the text is read and asked."""

@@ -10,10 +10,10 @@ import numpy as np
 from maskdial.corruption.render import Edit, mask_or_random_or_same
 from maskdial.corruption.runs import marked
 from maskdial.corruption.select import exact, independent, stochastic_count, whole_words
-from maskdial.corruption.text import Decisions
+from maskdial.corruption.text import Decisions, offsets_of
 from maskdial.corruption.together import EditTogether
 from maskdial.corruption.words import first_parts, runs_of_words, word_starts
-from maskdial.rng import kernel
+from maskdial.rng import copy, kernel
 from maskdial.sample import Rows
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _inside(chosen, wide, offsets, starts, hidden):  # type: ignore[no-untyped-def]
-    """Flags of tokens from flags of the tokens, or of the words, of a unit and of its frame."""
-    for u in range(len(offsets) - 1):
-        inner, part = chosen[wide[u] + 1 : wide[u + 1] - 1], hidden[offsets[u] : offsets[u + 1]]
-        if not len(starts):
-            part[:] = inner
-            continue
-        first, word = starts[offsets[u] : offsets[u + 1]], np.int64(-1)
-        for i in range(len(part)):
-            word += np.int64(first[i])
-            part[i] = inner[word]
+def _parted(chosen, wide, offsets, starts, hidden, frame):  # type: ignore[no-untyped-def]
+    """Flags of tokens, and of the two of its frame, from flags of the tokens, or of the words, of a unit in its frame."""
+    for u in range(len(frame)):
+        frame[u, 0], frame[u, 1] = chosen[wide[u]], chosen[wide[u + 1] - 1]
+        first, word = np.uint64(offsets[u]), np.uint64(wide[u])
+        if len(starts):
+            for i in range(first, np.uint64(offsets[u + 1])):
+                word += np.uint64(starts[i])
+                hidden[i] = chosen[word]
+        else:
+            copy(chosen, wide[u] + 1, offsets[u + 1] - offsets[u], hidden, first)
 
 
 @kernel
@@ -97,13 +97,13 @@ class Choosing:
     def with_frame(self, rows: Rows, offsets: Offsets, d: Decisions) -> Hidden:
         """fairseq: every token (or word) and both tokens of the frame are alike; the count is rounded by chance."""
         starts = word_starts(rows, offsets, self.recipe) if self.whole_word else np.zeros(0, dtype=np.uint8)
-        things = marked(starts, offsets) if self.whole_word else np.diff(offsets)
-        wide = np.concatenate([[0], np.cumsum(things + 2)]).astype(np.int64)  # one more on each side of a unit
-        chosen = exact(wide, d.keys, stochastic_count(np.diff(wide), d.keys, self.rate))
-        sides = np.stack([chosen[wide[:-1]], chosen[wide[1:] - 1]], axis=1).reshape(-1)
-        d.values["frame"] = mask_or_random_or_same(sides, 2 * np.arange(len(offsets)), ~d.keys, self.mask, self.random).reshape(-1, 2)
-        hidden = np.empty(offsets[-1], dtype=np.uint8)
-        _inside(chosen, wide, offsets, starts, hidden)
+        things = (marked(starts, offsets) if self.whole_word else offsets[1:] - offsets[:-1]) + 2  # one more on each side of a unit
+        wide = offsets_of(things)
+        chosen = exact(wide, d.keys, stochastic_count(things, d.keys, self.rate))
+        hidden, frame = np.empty(offsets[-1], dtype=np.uint8), np.empty((len(things), 2), dtype=np.uint8)
+        _parted(chosen, wide, offsets, starts, hidden, frame)
+        mask_or_random_or_same(frame.reshape(-1), 2 * np.arange(len(offsets)), ~d.keys, self.mask, self.random)
+        d.values["frame"] = frame
         return hidden
 
     def step(self, pool: str) -> Edit:

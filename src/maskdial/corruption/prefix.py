@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs, begins, flags
+from maskdial.corruption.render import take
 from maskdial.corruption.select import choose
 from maskdial.corruption.suffix import Keep, Split
 from maskdial.corruption.text import Decisions, Ink, Text
@@ -17,12 +18,6 @@ from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
-
-
-@kernel
-def _first(values, offsets, count, out, at):  # type: ignore[no-untyped-def]
-    for u in range(len(at)):
-        out[at[u] : at[u] + count[u]] = values[offsets[u] : offsets[u] + count[u]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class Prefix(Split):
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write the beginning of unit u at `out[at[u]:]`."""
-        _first(text.values, text.offsets, d["split"], out, at)
+        take(text.values, text.offsets, self.lengths(text.lengths, d), out, at)
 
     def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
         """Up to where the first run begins."""

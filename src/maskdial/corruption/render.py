@@ -12,7 +12,7 @@ from maskdial.corruption.held import Runs, as_spans, flags
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, number, places
 from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, begins_of, most
-from maskdial.rng import GOLDEN, RENDER, REPLACE, U32, below, copy, draw, kernel, mix, site, threshold
+from maskdial.rng import FRAME, GOLDEN, RENDER, REPLACE, U32, below, copy, draw, kernel, mix, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
 from maskdial.vocab import Vocab
 
@@ -61,6 +61,14 @@ def _edit(tokens, offsets, keys, actions, mask, pool, out, at):  # type: ignore[
 
 
 @kernel
+def edit_frame(actions, keys, side, clean, mask, pool, shown):  # type: ignore[no-untyped-def]
+    """What is read on one side of each unit's frame."""
+    for u in range(len(shown)):
+        random = pool[below(draw(site(keys[u], FRAME), np.uint64(side)), len(pool))]
+        shown[u] = mask if actions[u, side] == AS_MASK else random if actions[u, side] == AS_RANDOM else clean[u]
+
+
+@kernel
 def _edit_numbers(numbers, offsets, actions, body, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
         source, action = numbers[offsets[u] : offsets[u + 1]], actions[offsets[u] : offsets[u + 1]]
@@ -74,11 +82,13 @@ def _edit_numbers(numbers, offsets, actions, body, out, at):  # type: ignore[no-
 
 @kernel
 def _compact(values, offsets, actions, out, at):  # type: ignore[no-untyped-def]
-    kept = np.empty(longest_of(offsets) + SPARE, dtype=np.uint64)
+    room = np.uint64(len(out))
     for u in range(len(at)):
-        source, place = values[offsets[u] : offsets[u + 1]], np.uint64(at[u])
-        for c in range(np.uint64(places(actions[offsets[u] : offsets[u + 1]], np.uint8(REMOVED), False, kept))):
-            out[place + c] = source[kept[c]]
+        place = np.uint64(at[u])
+        for i in range(np.uint64(offsets[u]), np.uint64(offsets[u + 1])):  # what is removed is written too, and then overwritten
+            if place < room:
+                out[place] = values[i]
+            place += np.uint64(actions[i] != REMOVED)
 
 
 @kernel
@@ -143,6 +153,13 @@ class Edit:
 def removes(actions: UInt8[np.ndarray, " n"]) -> bool:
     """Whether some token is removed, the last of the actions."""
     return most(actions) == REMOVED
+
+
+@kernel
+def take(values, first, count, out, at):  # type: ignore[no-untyped-def]
+    """Copy `count[u]` values from `first[u]` on to `out[at[u]:]`."""
+    for u in range(len(at)):
+        copy(values, first[u], count[u], out, at[u])
 
 
 @kernel

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.runs import SPARE, stretches
+from maskdial.corruption.runs import SPARE, longest_of, stretches
 from maskdial.corruption.spans import choose, poisson_spans, random_spans, span_counts, spans_of
 from maskdial.rng import COUNT, SELECT, U32, below, coins, draw, kernel, site, threshold
 
@@ -34,21 +34,17 @@ def independent(offsets: Offsets, keys: Keys, rate: float, use: int = SELECT) ->
 
 @kernel
 def _exact(offsets, keys, counts, hidden):  # type: ignore[no-untyped-def]
-    longest = 0
+    place = np.empty(longest_of(offsets), dtype=np.int32)
     for u in range(len(keys)):
-        longest = max(longest, offsets[u + 1] - offsets[u])
-    place = np.empty(longest, dtype=np.int64)
-    for u in range(len(keys)):
-        key = site(keys[u], SELECT)
-        part = hidden[offsets[u] : offsets[u + 1]]
-        part[:] = 0
-        for i in range(len(part)):
-            place[i] = i
+        key, part = site(keys[u], SELECT), hidden[offsets[u] : offsets[u + 1]]
+        size = np.uint64(len(part))
+        for i in range(size):
+            part[i], place[i] = 0, i
         # the first picks of a shuffle: k picks are the first k of any longer shuffle
-        for c in range(min(counts[u], len(part))):
-            other = c + np.int64(below(draw(key, np.uint64(c)), len(part) - c))
-            place[c], place[other] = place[other], place[c]
-            part[place[c]] = 1
+        for c in range(min(np.uint64(counts[u]), size)):
+            other = c + below(draw(key, c), size - c)
+            part[np.uint64(place[other])] = 1
+            place[other] = place[c]
 
 
 def exact(offsets: Offsets, keys: Keys, counts: Int64[np.ndarray, " u"]) -> Hidden:
@@ -59,16 +55,17 @@ def exact(offsets: Offsets, keys: Keys, counts: Int64[np.ndarray, " u"]) -> Hidd
 
 
 @kernel
-def _fraction(keys, out):  # type: ignore[no-untyped-def]
+def _stochastic_count(lengths, keys, rate, out):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
-        out[u] = np.float64(draw(site(keys[u], COUNT), np.uint64(0)) >> np.uint64(11)) * 2.0**-53
+        fraction = np.float64(draw(site(keys[u], COUNT), np.uint64(0)) >> np.uint64(11)) * 2.0**-53
+        out[u] = min(np.int64(np.floor(lengths[u] * rate + fraction)), lengths[u])
 
 
 def stochastic_count(lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float) -> Int64[np.ndarray, " u"]:
     """floor(length * rate + U): the mean is exact (fairseq, `mask_tokens_dataset.py`)."""
-    fraction = np.empty(len(keys))
-    _fraction(keys, fraction)
-    return np.minimum(np.floor(lengths * rate + fraction).astype(np.int64), lengths)
+    count = np.empty(len(keys), dtype=np.int64)
+    _stochastic_count(lengths, keys, float(rate), count)
+    return count
 
 
 @kernel

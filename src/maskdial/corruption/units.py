@@ -58,6 +58,14 @@ def rim(read, said, begin, middle, end, silent, head, tail, answers, opening):  
 
 
 @kernel
+def ask_frame(read, said, at, hidden, side, shown, clean):  # type: ignore[no-untyped-def]
+    """A hidden token of the frame is read as it is shown, and asked."""
+    for u in range(len(at)):
+        if hidden[u, side]:
+            read[at[u]], said[at[u]] = shown[u], clean[u]
+
+
+@kernel
 def decode(read, said, out, body, place, kind):  # type: ignore[no-untyped-def]
     """From numbers, in place: `read` becomes origin and `said` answer."""
     for u in range(len(body)):

@@ -8,7 +8,7 @@ import numpy as np
 
 from maskdial.corruption.step import Target
 from maskdial.corruption.text import Decisions, Ink, Text
-from maskdial.rng import kernel
+from maskdial.rng import ZERO, kernel
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _in_place(values, offsets, hidden, silent, out, at):  # type: ignore[no-untyped-def]
+def where(values, offsets, after, hidden, shown, other, out, at):  # type: ignore[no-untyped-def]
+    """Of unit u (behind its first `after[u]` tokens, if that is given) the values whose flags are `shown`, `other` in the places of the
+    others, at `out[at[u]:]`."""
     for u in range(len(at)):
-        source, flags = values[offsets[u] : offsets[u + 1]], hidden[offsets[u] : offsets[u + 1]]
+        first = offsets[u] + (after[u] if len(after) else 0)
+        source, flags = values[first : offsets[u + 1]], hidden[first : offsets[u + 1]]
         part = out[at[u] : at[u] + len(source)]
         for i in range(len(source)):
-            part[i] = source[i] if flags[i] else silent
+            part[i] = source[i] if (flags[i] != 0) == shown else other
 
 
 class InPlace(Target):
@@ -35,4 +38,4 @@ class InPlace(Target):
     def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
               framed: bool) -> None:  # fmt: skip
         """Write what each position of unit u must say at `out[at[u]:]`."""
-        _in_place(text.values, text.offsets, d["hidden"], np.int32(silent), out, at)
+        where(text.values, text.offsets, ZERO, d["hidden"], True, np.int32(silent), out, at)

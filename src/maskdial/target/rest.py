@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskdial.corruption.render import take
 from maskdial.corruption.step import Target
 from maskdial.corruption.text import SAID_END, Decisions, Ink, Text
-from maskdial.rng import kernel
+from maskdial.rng import copy, kernel
 from maskdial.sample import SPECIAL
+from maskdial.target.in_place import where
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
 @kernel
 def _rest(values, offsets, split, end, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
-        rest = values[offsets[u] + split[u] : offsets[u + 1]]
-        out[at[u] : at[u] + len(rest)] = rest
-        out[at[u] + len(rest)] = end[u]
+        first = offsets[u] + split[u]
+        rest = offsets[u + 1] - first
+        copy(values, first, rest, out, at[u])
+        out[at[u] + rest] = end[u]
 
 
 class Rest(Target):
@@ -38,17 +41,6 @@ class Rest(Target):
         _rest(text.values, text.offsets, d["split"], ink.each("eos", SAID_END, SPECIAL), out, at)
 
 
-@kernel
-def _where(values, offsets, split, hidden, shown, other, out, at):  # type: ignore[no-untyped-def]
-    """Tokens after the split whose flag is `shown`; the others' values are `other`'s."""
-    for u in range(len(at)):
-        first, end = offsets[u] + split[u], offsets[u + 1]
-        rest, flags, instead = values[first:end], hidden[first:end], other[first:end]
-        part = out[at[u] : at[u] + len(rest)]
-        for i in range(len(rest)):
-            part[i] = rest[i] if (flags[i] != 0) == shown else instead[i]
-
-
 class HiddenRest(Target):
     """An answer that reads itself: [MASK] at the tokens after the split that the decision "hidden" flags, which it must say
     in place, and the other tokens of the rest as they are (Mask-Predict: Ghazvininejad et al. 2019, §3.2)."""
@@ -63,13 +55,13 @@ class HiddenRest(Target):
     def write(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"],
               framed: bool) -> None:  # fmt: skip
         """Write the hidden tokens of unit u's rest at `out[at[u]:]`."""
-        _where(text.values, text.offsets, d["split"], d["hidden"], True, np.full(len(text.values), silent, dtype=np.int32), out, at)
+        where(text.values, text.offsets, d["split"], d["hidden"], True, np.int32(silent), out, at)
 
     def read(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write what the answer of unit u reads at `out[at[u]:]`."""
         if ink.numbers:
-            masks = ink.masks(text)
+            shown = np.where(d["hidden"] > 0, ink.masks(text), text.values)
+            take(shown, text.offsets[:-1] + d["split"], text.lengths - d["split"], out, at)
         else:
             id = ink.vocab.need("mask", ink.recipe) if len(text.values) else -1
-            masks = np.full(len(text.values), id, dtype=np.int32)
-        _where(text.values, text.offsets, d["split"], d["hidden"], False, masks, out, at)
+            where(text.values, text.offsets, d["split"], d["hidden"], False, np.int32(id), out, at)

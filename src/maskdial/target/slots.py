@@ -11,9 +11,9 @@ import numpy as np
 from maskdial.corruption.render import scatter
 from maskdial.corruption.runs import number
 from maskdial.corruption.text import Decisions, Ink, Text
-from maskdial.rng import kernel
+from maskdial.rng import ZERO, kernel
 from maskdial.target.hidden_tokens import HiddenTokens, collect
-from maskdial.target.in_place import InPlace
+from maskdial.target.in_place import InPlace, where
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
@@ -25,15 +25,6 @@ def _fill(value, offsets, hidden, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
         slots = number(hidden[offsets[u] : offsets[u + 1]], np.uint8(0), False)
         out[at[u] : at[u] + slots] = value
-
-
-@kernel
-def _copy(values, offsets, hidden, mask, out, at):  # type: ignore[no-untyped-def]
-    for u in range(len(at)):
-        source, flags = values[offsets[u] : offsets[u + 1]], hidden[offsets[u] : offsets[u + 1]]
-        part = out[at[u] : at[u] + len(source)]
-        for i in range(len(source)):
-            part[i] = mask if flags[i] else source[i]
 
 
 def mask_of(d: Decisions, ink: Ink) -> np.int32:
@@ -72,4 +63,4 @@ class NoisyCopy(InPlace):
         if ink.numbers:
             scatter(np.where(d["hidden"] > 0, ink.masks(text), text.values), text.offsets, out, at)
         else:
-            _copy(text.values, text.offsets, d["hidden"], mask_of(d, ink), out, at)
+            where(text.values, text.offsets, ZERO, d["hidden"], False, mask_of(d, ink), out, at)

@@ -26,7 +26,7 @@ from maskdial.train.interrupt import Interrupted, Signals
 from maskdial.train.mixed_feed import feed_of
 from maskdial.train.optimizer import schedule
 from maskdial.train.parallel import engine_of
-from maskdial.train.ranks import ALONE, Ranks
+from maskdial.train.ranks import ALONE, Ranks, launched
 from maskdial.train.state import RunResult, State, events_of
 from maskdial.train.step import Stepped, step
 from maskdial.train.threads import Threads
@@ -84,7 +84,7 @@ class Loop:
     def run(self) -> RunResult:
         """Train until the budget is spent, a signal arrives or the loss is not finite."""
         with ExitStack() as stack:
-            signals = stack.enter_context(Signals(echoed=self.ranks.several))
+            signals = stack.enter_context(Signals(echoed=launched()))
             stack.enter_context(self.watch.over(self.state.step))
             bar: Any = None
             threads = self._threads()

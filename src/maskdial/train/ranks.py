@@ -143,6 +143,11 @@ class Ranks:
 ALONE = Ranks()
 
 
+def launched() -> bool:
+    """Whether torchrun, or something like it, started this process."""
+    return all(name in os.environ for name in LAUNCHED)
+
+
 @contextmanager
 def started(device: str, timeout: float) -> Iterator[Ranks]:
     """The ranks of this process's launcher (torchrun), connected for the block; `ALONE` without one.
@@ -150,7 +155,7 @@ def started(device: str, timeout: float) -> Iterator[Ranks]:
     device: the run's (cpu or cuda). timeout: seconds that a rank waits for the others before it gives up. Groups that the
     program has made already are used and left.
     """
-    world = int(os.environ["WORLD_SIZE"]) if all(name in os.environ for name in LAUNCHED) else 1
+    world = int(os.environ["WORLD_SIZE"]) if launched() else 1
     if world == 1:
         yield ALONE
         return
