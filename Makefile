@@ -29,7 +29,7 @@ prove: $(READY)  ## the long proofs; the log is kept
 
 bench: $(READY)  ## speed against peers, one run each (peers need: pip install -c constraints.txt -e '.[hf]')
 	$(BIN)/maskdial bench samples --threads 2
-	$(BIN)/python benchmarks/step.py
+	$(BIN)/maskdial bench step
 
 clean:
 	rm -rf .venv build dist src/*.egg-info

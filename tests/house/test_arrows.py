@@ -37,8 +37,9 @@ MAY = {
     "evaluate": {*CONTRACT, "progress", "rng", "objective", "mixture", "recipes", "corruption", "data", "model",
                  "train", "view", "report"},
     "report": {*CONTRACT, "objective", "recipes", "view"},
+    "audit": {*CONTRACT, "progress", "objective", "mixture", "recipes", "picture", "data", "interop", "train"},
     "conform": {*CONTRACT, "objective", "mixture", "recipes", "corruption", "data"},
-    "bench": {*CONTRACT, "objective", "mixture"},
+    "bench": {*CONTRACT, "objective", "mixture", "model", "train"},
     "interop": {*CONTRACT, "objective", "recipes", "data", "model", "train", "visibility"},
 }
 

@@ -79,3 +79,25 @@ def test_relative_buckets_are_t5s() -> None:
     distance = torch.tensor([-200, -127, -64, -20, -9, -8, -7, -1, 0, 1, 7, 8, 9, 20, 64, 127, 200])
     assert both.bucket(distance).tolist() == [15, 15, 14, 10, 8, 8, 7, 1, 0, 17, 23, 24, 24, 26, 30, 31, 31]
     assert left.bucket(distance).tolist() == [31, 31, 26, 17, 9, 8, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_relative_positions_that_count_are_the_looked_up_ones():
+    from maskdial.model.position import Relative
+    from maskdial.visibility.attend import Visible
+
+    torch.manual_seed(0)
+    for both_ways in (True, False):
+        place = Relative(config(positions="relative"), both_ways)
+        torch.nn.init.normal_(place.table)
+        seen, order = 40, torch.zeros(2, 40, dtype=torch.int32)
+        visible = Visible.of(order, order)
+        counted, other = torch.arange(seen)[None].repeat(2, 1), torch.arange(seen)[None].repeat(2, 1)
+        other[1, 20:] -= 20  # a second document: every row is looked up on its own
+        short, long = place(counted, visible, torch.float32), place(other, visible, torch.float32)
+        assert short.shape[0] == 1
+        assert long.shape[0] == 2
+        assert torch.equal(short[0], long[0])
+        weight = torch.randn(short.shape[1:])
+        grads = [torch.autograd.grad((x[0] * weight).sum(), place.table)[0] for x in (short, long)]
+        torch.testing.assert_close(*grads)
+        assert grads[0].abs().max() > 1

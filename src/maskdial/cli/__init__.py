@@ -41,11 +41,12 @@ def register() -> None:
         "See": [list.list_, show.show, explore.explore, conform.conform],
         "Prepare": [prepare.prepare, verify.verify],
         "Train": [train.train, runs.runs, compare.compare, ask.ask, export.export],
-        "Read": [report.report, card.card, bench.bench, env.env],
+        "Read": [report.report, card.card, env.env],
     }
     for panel, commands in panels.items():
         for command in commands:
             app.command(name=command.__name__.strip("_"), rich_help_panel=panel)(command)
+    app.add_typer(bench.app, name="bench", rich_help_panel="Read")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -31,8 +31,10 @@ def held_out(
     """By head, over the objective's own held-out samples (fixed noise).
 
     Token heads: `loss` and `unigram`, nats a scored body token (sentinels, ends and other special tokens left out), each
-    counted by the objective's weight for it (1/t in masked diffusion); `top1` and `unigram_top1`, each counted once. Class and
-    binary heads: `auc` of the answer 1 and its `share`. All: `scored`, how many were asked.
+    counted by the objective's weight for it (1/t in masked diffusion); `top1` and `unigram_top1`, each counted once. Both are
+    distributions over body ids: where a drawn span ends is nothing that a text tells, and the unigram is never asked.
+    `loss_of_all` is the loss over every id, that included. Class and binary heads: `auc` of the answer 1 and its `share`. All:
+    `scored`, how many were asked.
     """
     items, body = Items(corpus), np.zeros(corpus.vocab.size, dtype=bool)
     body[corpus.vocab.body] = True
@@ -56,13 +58,16 @@ def held_out(
 
 
 def token(model: Model, x_ND: Tensor, target_N: Tensor, weight_N: Tensor, items: Items, body: Any) -> Tensor:
-    """[−log p, −log unigram, right, unigram right, weight] of each body token asked."""
-    kept = torch.from_numpy(body).to(target_N.device)[target_N].nonzero()[:, 0]
+    """[−log p of body ids, −log unigram, −log p of all ids, right, unigram right, weight] of each body token asked."""
+    ordinary_V = torch.from_numpy(body).to(target_N.device)
+    kept = ordinary_V[target_N].nonzero()[:, 0]
     target_N, weight_N = target_N[kept], weight_N[kept]
-    logp = torch.log_softmax(model.logits(x_ND[kept]).float(), -1)
+    logits = model.logits(x_ND[kept]).float()
+    of_all = torch.log_softmax(logits, -1).gather(1, target_N[:, None])[:, 0]
+    logp = torch.log_softmax(logits.masked_fill(~ordinary_V, -torch.inf), -1)
     unigram = torch.from_numpy(items.unigram).to(target_N.device)[target_N]
     return torch.stack([
-        -logp.gather(1, target_N[:, None])[:, 0].double(), -unigram, (logp.argmax(-1) == target_N).double(),
+        -logp.gather(1, target_N[:, None])[:, 0].double(), -unigram, -of_all.double(), (logp.argmax(-1) == target_N).double(),
         (target_N == items.commonest).double(), weight_N.double(),
     ])  # fmt: skip
 
@@ -71,11 +76,12 @@ def summed(kind: str, values: Float64[np.ndarray, "c n"]) -> dict[str, float]:
     """The means of a head's values."""
     scored = float(values.shape[1])
     if kind == "token":
-        if not values[4].any():
-            return dict.fromkeys(("loss", "unigram", "top1", "unigram_top1"), float("nan")) | {"scored": scored}
-        loss, unigram = np.average(values[:2], axis=1, weights=values[4]).tolist()
-        right, common = values[2:4].mean(1).tolist()
-        return {"loss": loss, "unigram": unigram, "top1": right, "unigram_top1": common, "scored": scored}
+        names, weight = ("loss", "unigram", "loss_of_all"), values[5]
+        if not weight.any():
+            return dict.fromkeys((*names, "top1", "unigram_top1"), float("nan")) | {"scored": scored}
+        means = dict(zip(names, np.average(values[:3], axis=1, weights=weight).tolist(), strict=True))
+        right, common = values[3:5].mean(1).tolist()
+        return means | {"top1": right, "unigram_top1": common, "scored": scored}
     return {"auc": auc(values[0], values[1] > 0), "share": float(values[1].mean()) if scored else float("nan"), "scored": scored}
 
 

@@ -77,6 +77,9 @@ def explorer() -> Any:
             if isinstance(content, dict) and "request" in content:
                 self.send({"id": content.get("id"), "answer": self._answers(content["request"])})
 
+        def __repr__(self) -> str:
+            return plain(self.first)
+
         def _repr_mimebundle_(self, **kwargs: Any) -> Any:
             """The live widget, and beside it what a saved or converted notebook can still show."""
             made = super()._repr_mimebundle_(**kwargs)

@@ -160,8 +160,14 @@ class Model(nn.Module):
         return out
 
     def _inputs(self, batch: Tensors, prefix: str = "") -> tuple[Tensor, Visible, Tensor, Tensor | None]:
-        """What a stack starts from: embedded tokens [N, D], who looks at whom, positions. A batch without parts is all part 0."""
-        visible = Visible.of(batch[prefix + "order"], batch[prefix + "segment"], batch.get(prefix + "private"))
+        """What a stack starts from: embedded tokens [N, D], who looks at whom, positions. A batch without parts is all part 0.
+
+        Padding counts on from the row's own tokens, as rows without it do: then most batches need the positions of one row alone.
+        """
+        segment_BS, position_BS = batch[prefix + "segment"], batch[prefix + "position"]
+        visible = Visible.of(batch[prefix + "order"], segment_BS, batch.get(prefix + "private"))
+        place_S = torch.arange(segment_BS.shape[1], dtype=position_BS.dtype, device=position_BS.device)
+        position_BS = torch.where(segment_BS < 0, place_S, position_BS)
         x_ND = nn.functional.embedding(batch[prefix + "read"].reshape(-1), self.embedding)
         if self.part is not None:
             part = batch.get(prefix + "part")
@@ -169,7 +175,7 @@ class Model(nn.Module):
         second, key = batch.get(prefix + "position2"), batch.get(prefix + "position2_key")
         if second is not None and key is not None:
             second = torch.stack([second, key])
-        return x_ND, visible, batch[prefix + "position"], second
+        return x_ND, visible, position_BS, second
 
     def shape_of(self, batch: Tensors) -> tuple[int, int]:
         """Rows and positions of the stream that answers."""
