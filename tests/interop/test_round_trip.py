@@ -32,7 +32,7 @@ def place(tmp_path_factory):
 def runs(place):
     """Runs of gpt and t5 whose gains and tables are not where they start."""
     folder, _, corpus = place
-    rate = {"optimizer.other_rate": 0.3, "optimizer.warmup": 0, "budget": "4steps"}
+    rate = {"optimizer.other_rate": 0.3, "optimizer.position_rate": 0.3, "optimizer.warmup": 0, "budget": "4steps"}
     for name in ("gpt", "t5"):
         train(TrainConfig().with_overrides(SMALL | SIZES | rate), md.objective(name), corpus, folder / name, progress="off")
         md.export(folder / name, folder / f"{name}-hf")
@@ -41,7 +41,8 @@ def runs(place):
 
 def start(objective, corpus, init, out, **changes):
     """A run of one step from `init`, with a rate of next to nothing."""
-    still = {"optimizer.matrix_rate": 1e-12, "optimizer.embedding_rate": 1e-12, "optimizer.other_rate": 1e-12, "budget": "1steps"}
+    still = {"optimizer.matrix_rate": 1e-12, "optimizer.embedding_rate": 1e-12, "optimizer.other_rate": 1e-12,
+             "optimizer.position_rate": 1e-12, "budget": "1steps"}  # fmt: skip
     settings = TrainConfig().with_overrides(SMALL | still | {"init": str(init)} | changes)
     train(settings, md.objective(objective), corpus, out, progress="plain")
     return load(out)

@@ -102,7 +102,7 @@ def ours_best(kind: str, size: Size, device: str) -> tuple[Step, int]:
     """The step that training makes here, with AdamW: the precision it decides on, its own optimizer, clipping."""
     dtype = decide("auto", device)
     model = our_model(size).to(device=device, dtype=dtype)
-    rates = OptimizerSettings(name="adamw", matrix_rate=1e-4, embedding_rate=1e-4, other_rate=1e-4)
+    rates = OptimizerSettings(name="adamw", matrix_rate=1e-4, embedding_rate=1e-4, position_rate=1e-4, other_rate=1e-4)
     optimizer, batch, settings = Optimizer(model, rates), batch_of(kind, size).torch(device), LossSettings()
 
     def step() -> float:

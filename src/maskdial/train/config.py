@@ -28,8 +28,8 @@ RATES: dict[str, tuple[float, float]] = {
     "drawn": (2e-3, 0.03),
 }
 ADAM_RATE = 2e-3
-#: of gains and position tables; of everything in a published model that goes on (docs/export.md)
-OTHER_RATE, PUBLISHED_RATE = 1e-2, 5e-5
+#: of learnt relative positions (docs/decisions/011); of gains; of everything in a published model that goes on (docs/export.md)
+POSITION_RATE, OTHER_RATE, PUBLISHED_RATE = 0.1, 1e-2, 5e-5
 
 
 class Section(BaseModel):
@@ -57,7 +57,8 @@ class OptimizerSettings(Section):
     name: Literal["muon", "adamw"] | None = Field(default=None, description="what moves the matrices; muon (adamw: a published model)")
     matrix_rate: float | None = Field(default=None, gt=0, description="peak rate of the matrices; default by layout (Muon) or 2e-3 (AdamW)")
     embedding_rate: float | None = Field(default=None, gt=0, description="peak rate of the embedding (std 1); default by layout")
-    other_rate: float | None = Field(default=None, gt=0, description="peak rate of gains and position tables; default 1e-2")
+    position_rate: float | None = Field(default=None, gt=0, description="peak rate of learnt relative positions; default 0.1")
+    other_rate: float | None = Field(default=None, gt=0, description="peak rate of gains and whatever else there is; default 1e-2")
     momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon's momentum (Nesterov)")
     orthogonal_steps: int = Field(default=4, ge=1, le=10, description="Newton–Schulz steps")
     betas: tuple[float, float] = Field(default=(0.9, 0.95), description="AdamW's averages")
@@ -161,6 +162,7 @@ class TrainConfig(Section):
             "name": name,
             "matrix_rate": given.matrix_rate or (muon if name == "muon" else adam),
             "embedding_rate": given.embedding_rate or (embedding if name == "muon" else adam),
+            "position_rate": given.position_rate or (PUBLISHED_RATE if published else POSITION_RATE),
             "other_rate": given.other_rate or (PUBLISHED_RATE if published else OTHER_RATE),
         })  # fmt: skip
         return self.model_copy(update={"optimizer": optimizer})

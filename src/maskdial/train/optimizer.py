@@ -58,15 +58,18 @@ class Optimizer:
         """What moves a parameter."""
         if name == "embedding":
             return "embedding"
+        if name.endswith("place.table"):
+            return "position"
         return self.settings.name or "muon" if p.dim() == 2 and not name.endswith(".table") else "other"
 
     def rates(self, rule: str) -> tuple[float, float]:
         """Peak rate and decay of a rule."""
         s = self.settings
-        rate = {"embedding": s.embedding_rate, "other": s.other_rate, "muon": s.matrix_rate, "adamw": s.matrix_rate}[rule]
+        rate = {"embedding": s.embedding_rate, "position": s.position_rate, "other": s.other_rate, "muon": s.matrix_rate,
+                "adamw": s.matrix_rate}[rule]  # fmt: skip
         if rate is None:
             raise ValueError("rates must be decided before an optimizer is built: TrainConfig.decided(layout)")
-        return rate, 0.0 if rule == "other" else s.decay
+        return rate, 0.0 if rule in ("position", "other") else s.decay
 
     def arrays(self, rule: str, master: Tensor) -> dict[str, Tensor]:
         """What a rule keeps beside the parameters."""
