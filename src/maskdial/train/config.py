@@ -24,7 +24,7 @@ from maskdial.sample import Head
 RATES: dict[str, tuple[float, float]] = {
     "decoder": (4e-3, 0.1),
     "encoder": (5e-3, 0.1),
-    "encoder-decoder": (3e-3, 0.1),
+    "encoder-decoder": (6e-3, 0.1),
     "drawn": (2e-3, 0.03),
 }
 ADAM_RATE = 2e-3
