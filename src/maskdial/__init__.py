@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Batch": "batch", "Decisions": "corruption.text", "Head": "sample", "Objective": "objective", "Rows": "rows",
     "SILENT": "sample", "Sample": "sample", "Samples": "sample", "Spans": "corruption.text", "UserError": "errors",
-    "Vocab": "vocab", "compare": "evaluate.compare", "export": "interop.export", "load": "train", "mixture": "mixture",
+    "Vocab": "vocab", "audit": "audit", "compare": "evaluate.compare", "export": "interop.export", "load": "train", "mixture": "mixture",
     "objective": "recipes", "recipes": "recipes", "rows": "rows", "sample": "view", "show": "explore.widget", "train": "train",
     "grain_dataset": "interop.windows", "hf": "interop", "torch_dataset": "interop.windows",
 }  # fmt: skip

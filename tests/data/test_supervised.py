@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from maskdial.cli.prepare import _warnings
 from maskdial.data import load, merge, open_or_prepare, prepare, read, verify
 from maskdial.data.build import prepare_shard
 from maskdial.data.chat import halves, parts
+from maskdial.data.notices import notices
 from maskdial.data.options import Options
 from maskdial.data.reader import Reader
 from maskdial.errors import UserError
@@ -219,7 +219,7 @@ def test_a_given_tokenizer_s_own_language_tokens_are_found(tmp_path, tokenizer):
     tokenizer.save(tmp_path / "t")
     lacking = prepare(str(path), tmp_path / "c", tokenizer=str(tmp_path / "t"), held_out=0, progress="off")
     assert lacking.rows(8, 0, 1, seed=0).language is None
-    assert any("no token for the language en, fr-fr, und" in w for w in _warnings(lacking.manifest))
+    assert any("no token for the language en, fr-fr, und" in w for w in notices(lacking.manifest))
     grown = prepare(str(path), tmp_path / "g", tokenizer=str(tmp_path / "t"), grow=["languages"], held_out=0, progress="off")
     assert sorted(grown.manifest["tokenizer"]["added"]) == ["<lang:en>", "<lang:fr-fr>", "<lang:und>"]
     assert grown.rows(8, 0, 1, seed=0).language is not None

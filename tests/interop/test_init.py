@@ -133,7 +133,7 @@ def test_packed_documents_do_not_hear_one_another(home):
 def test_it_learns_and_goes_out_as_the_class_it_was(kind, home, tmp_path):
     folder, body, corpus = home(kind)
     objective = objective_of(kind)
-    rates = dict.fromkeys(("optimizer__matrix_rate", "optimizer__embedding_rate", "optimizer__position_rate", "optimizer__other_rate"), 3e-3)
+    rates = {f"optimizer__{what}_rate": 3e-3 for what in ("matrix", "embedding", "position", "other")}
     done = train(config(folder, budget="16steps", **rates), objective, corpus, tmp_path / "run", progress="off")
     assert np.isfinite(done.loss)
     assert done.flops > 0

@@ -96,8 +96,11 @@ def test_optimizer_lowers_the_loss_and_restores_bit_for_bit(name: str) -> None:
         again.load({}, {}, 1)
 
 
+RULES = ("matrix", "embedding", "position", "other")
+
+
 def test_stacked_adamw_is_torchs() -> None:
-    settings = OptimizerSettings(name="adamw", matrix_rate=1e-2, embedding_rate=1e-2, position_rate=1e-2, other_rate=1e-2, decay=0.0, clip=1e9)
+    settings = OptimizerSettings(name="adamw", decay=0.0, clip=1e9, **dict.fromkeys((f"{what}_rate" for what in RULES), 1e-2))
     m, n = (small.model(dtype=torch.float32) for _ in range(2))
     ours = Optimizer(m, settings)
     theirs = torch.optim.AdamW(n.parameters(), lr=1e-2, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0)

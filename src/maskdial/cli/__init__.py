@@ -35,11 +35,28 @@ def options(
 
 def register() -> None:
     """Every command, in the order of use."""
-    from maskdial.cli import ask, bench, card, compare, conform, env, explore, export, list, prepare, report, runs, show, train, verify
+    from maskdial.cli import (
+        ask,
+        audit,
+        bench,
+        card,
+        compare,
+        conform,
+        env,
+        explore,
+        export,
+        list,
+        prepare,
+        report,
+        runs,
+        show,
+        train,
+        verify,
+    )
 
     panels: dict[str, Sequence[Any]] = {
         "See": [list.list_, show.show, explore.explore, conform.conform],
-        "Prepare": [prepare.prepare, verify.verify],
+        "Prepare": [prepare.prepare, verify.verify, audit.audit],
         "Train": [train.train, runs.runs, compare.compare, ask.ask, export.export],
         "Read": [report.report, card.card, env.env],
     }

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from maskdial.explore.audited import Data
 
 
 def explore(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on this machine; 0 takes a free one.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
     run: Annotated[Path | None, typer.Option("--run", metavar="DIR", help="A run or a comparison: see it, ask its models.")] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="FILE", help="Data to audit, row by row: see maskdial audit.")] = None,
     export: Annotated[
         Path | None, typer.Option("--export", metavar="PAGE.html", help="Write one file that works from disk, and leave.")
     ] = None,
@@ -27,6 +31,8 @@ def explore(
 
       maskdial explore --run compare-pydocs-60s
 
+      maskdial explore --data chats.jsonl
+
       maskdial explore --export page.html
     """
     import sys
@@ -35,8 +41,9 @@ def explore(
     from maskdial.errors import UserError
 
     if export is not None:
-        if run is not None:
-            raise UserError("an exported page has no models to ask", hint="leave --run or --export out", code="explore.export")
+        if run is not None or data is not None:
+            raise UserError("an exported page has no models to ask and no data to read", hint="leave --run, --data or --export out",
+                            code="explore.export")  # fmt: skip
         if export.is_dir():
             raise UserError(f"{export} is a folder", hint=f"name the page: --export {export / 'page.html'}", code="explore.export")
         from maskdial.explore.export import export as write
@@ -54,9 +61,10 @@ def explore(
     from maskdial.explore.server import HOST, application, listen, server, warm
 
     runs = Runs(run) if run is not None else None
+    read = audited(data) if data else None
     at = listen(port)
     answers = Answers(runs.tokenizer if runs else None)
-    app = application(secrets.token_urlsafe(24), answers, runs)
+    app = application(secrets.token_urlsafe(24), answers, runs, read)
     at.listen()
     url = f"http://{HOST}:{at.getsockname()[1]}/"
     if json_:
@@ -71,3 +79,10 @@ def explore(
         server(app).run(sockets=[at])
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
+
+
+def audited(path: str) -> Data:
+    """What `--data` names, which is looked at now so that what can't be read is said now."""
+    from maskdial.explore.audited import Data
+
+    return Data(path)

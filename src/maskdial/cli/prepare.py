@@ -108,33 +108,6 @@ def _one_of(name: str, text: str, *known: str) -> Any:
     return text
 
 
-def _warnings(record: dict[str, Any]) -> list[str]:
-    """What happened to the text that its owner may not expect."""
-    said = {
-        "empty": "blank documents were skipped",
-        "malformed": "records were not what their file promises and were skipped",
-        "replaced": "documents held bytes that are not UTF-8, which became U+FFFD",
-        "dropped": "documents held bytes that are not UTF-8 and were left out",
-        "spelled": "places spell a special token and were encoded as plain text",
-        "unanswered": "supervised records have no completion and were left out",
-        "silent": "supervised records have a completion that the tokenizer has no token for, and were left out",
-        "long": "supervised records have a prompt that fills --max-length, and were left out",
-        "changed": "documents were read as token ids, and the tokenizer gives their text others",
-        "duplicates": "documents have the same text as one before them" + (
-            " and were left out" if record["options"].get("duplicates") == "drop" else " (--duplicates drop leaves them out)"),
-        "merged": "supervised records have a token across the border of prompt and completion, and were encoded in two pieces",
-    }
-    found = [f"{record['tally'][key]:,} {what}" for key, what in said.items() if record["tally"].get(key)]
-    added = record["tokenizer"]["added"]
-    if added:
-        listed = ", ".join(f"{s} = {id}" for s, id in list(added.items())[:4]) + (" …" if len(added) > 4 else "")
-        found.append(f"{len(added)} special tokens were added to the tokenizer ({listed}): a model needs as many more embedding rows")
-    lacking = sorted({n for s in record["shards"] for n in s.get("languages", ())} - set(record["tokenizer"]["reserved"]["languages"]))
-    if lacking:
-        found.append(f"the tokenizer has no token for the language {', '.join(lacking)}: rows will not tell languages (--add languages)")
-    return found
-
-
 def _supervised(record: dict[str, Any], part: str) -> dict[str, int]:
     """How many of a part's tokens ask and how many answer; nothing for plain text."""
     shards = [s for s in record["shards"] if s["part"] == part and "asking" in s]
@@ -147,9 +120,10 @@ def _supervised(record: dict[str, Any], part: str) -> dict[str, int]:
 
 def _say(corpus: Corpus, exports: Sequence[tuple[str, Path]], json_: bool) -> None:
     from maskdial.cli import answer
+    from maskdial.data.notices import notices
 
     written = {form: [str(path) for path in _written(corpus, form, folder)] for form, folder in exports}
-    warnings = _warnings(corpus.manifest)
+    warnings = notices(corpus.manifest)
     parts = {
         p.name: {"documents": p.num_documents, "tokens": p.num_tokens, "bytes": p.total_bytes} | _supervised(corpus.manifest, p.name)
         for p in (corpus.train, corpus.held_out)
@@ -191,11 +165,12 @@ def _written(corpus: Corpus, form: str, folder: Path) -> list[Path]:
 
 def _say_shard(record: dict[str, Any], out: Path, number: int, of: int, json_: bool) -> None:
     from maskdial.cli import answer
+    from maskdial.data.notices import notices
 
     tokens, made = sum(s["tokens"] for s in record["shards"]), record["units"]
     if json_:
         data = {"path": str(out), "shard": [number, of], "made": made, "tokens": tokens, "tally": record["tally"]}
-        answer("prepare/1", data, _warnings(record))
+        answer("prepare/1", data, notices(record))
         return
     print(f"{out}  shard {number} of {of}: {tokens:,} tokens in {len(made):,} files. When all {of} are there: "
           f"maskdial prepare --merge --out {out}")  # fmt: skip

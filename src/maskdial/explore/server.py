@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from anyio import CapacityLimiter
@@ -27,6 +27,9 @@ from maskdial.explore.request import Json, load, names
 from maskdial.explore.runs import Runs
 from maskdial.explore.texts import FIRST
 
+if TYPE_CHECKING:
+    from maskdial.explore.audited import Data
+
 HOST = "127.0.0.1"
 #: connections at a time, and seconds that an idle one is kept
 CONNECTIONS, IDLE = 64, 5
@@ -36,9 +39,10 @@ AT_ONCE = 1
 Work = Callable[[Any], Json]
 
 
-def application(token: str, answers: Answers, runs: Runs | None = None) -> Guard:
+def application(token: str, answers: Answers, runs: Runs | None = None, data: Data | None = None) -> Guard:
     """The page, its module and what it may ask, behind the guard."""
     known = meta(runs.comparison if runs else None, runs.tokenizer_path if runs else None)
+    known["features"]["data"] = data is not None
     page, script = served(known, answers(FIRST), token), module()
     turn = CapacityLimiter(AT_ONCE)
 
@@ -58,6 +62,8 @@ def application(token: str, answers: Answers, runs: Runs | None = None) -> Guard
             Route("/api/ask", partial(_asked, partial(runs.ask, answers), turn), methods=["POST"]),
             Route("/report", partial(_report, runs), methods=["GET"]),
         ]
+    if data is not None:
+        routes.append(Route("/api/audit", partial(_asked, data, turn), methods=["POST"]))
     return Guard(Starlette(routes=routes, exception_handlers={HTTPException: plainly, Exception: plainly}), token)
 
 

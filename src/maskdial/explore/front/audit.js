@@ -4,7 +4,7 @@ import { button, fill, h, table } from "./dom.js";
 
 /** so many rows are listed at a time */
 const AT_ONCE = 50;
-const SIGNS = { ok: "✓", warn: "!", fail: "✕" };
+const SIGNS = { ok: "✓", warn: "!", fail: "✕", skipped: "–" };
 
 export function auditScreen(context, place) {
   const { store, services } = context;

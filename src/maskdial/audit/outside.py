@@ -1,0 +1,210 @@
+"""Anybody's batches, read from outside: what a model would be given, as rows.
+
+Hugging Face's keywords (`input_ids`, `labels`, `attention_mask` in 2, 3 or 4 dimensions, `position_ids`, `decoder_input_ids`), a
+pair (x, y), or one of maskdial's own batches. Whether labels stand in place, are shifted by the model, or were shifted
+already, is read off the labels themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskdial.audit.row import Form, Row
+from maskdial.errors import UserError
+from maskdial.sample import SILENT, sight
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int64
+
+    from maskdial.vocab import Vocab
+
+Labels = Literal["auto", "shifted", "in_place"]
+#: from this share on, labels are taken to be the row itself, or the row one place on
+NEARLY = 0.9
+
+
+@dataclass
+class Raw:
+    """One row as it came: labels where they were given, None without any. `pair`: it was a pair (x, y), whose y is no model's to
+    shift; `own`: one of maskdial's batches."""
+
+    fields: dict[str, NDArray[Any]]
+    pair: bool = False
+    own: bool = False
+
+    @property
+    def read(self) -> Int64[np.ndarray, " s"]:
+        return self.fields["input_ids"].astype(np.int64)
+
+    @property
+    def labels(self) -> Int64[np.ndarray, " t"] | None:
+        return self.fields["labels"].astype(np.int64) if "labels" in self.fields else None
+
+    @property
+    def two(self) -> bool:
+        labels = self.labels
+        return "decoder_input_ids" in self.fields or (labels is not None and len(labels) != len(self.read))
+
+
+def raws(batch: Any) -> list[Raw]:
+    """The rows of a batch, or the one row of a feature. `UserError` for what is neither."""
+    pair = isinstance(batch, tuple | list) and len(batch) == 2 and all(hasattr(half, "shape") for half in batch)
+    given = {"input_ids": batch[0], "labels": batch[1]} if pair else batch
+    if not isinstance(given, Mapping) and not hasattr(given, "keys"):
+        raise UserError(f"a batch is a mapping of a model's keywords or a pair (x, y), not {type(batch).__name__}", code="audit.batch",
+                        hint="give batches with input_ids and labels, or (collator, features)")  # fmt: skip
+    own = "read" in given or "source_read" in given
+    arrays = {name: _array(value) for name, value in _own(given).items()} if own else _arrays(given)
+    if "input_ids" not in arrays:
+        raise UserError(f"a batch needs input_ids; this one has {', '.join(sorted(map(str, given.keys()))) or 'nothing'}",
+                        code="audit.batch")  # fmt: skip
+    if arrays["input_ids"].ndim == 1:
+        arrays = {name: value[None] for name, value in arrays.items()}
+    count = len(arrays["input_ids"])
+    whole = {name: value for name, value in arrays.items() if len(value) == count and (value.ndim > 1 or name not in ("labels",))}
+    return [Raw({name: value[r] for name, value in whole.items()}, pair, own) for r in range(count)]
+
+
+def _array(value: Any) -> NDArray[Any]:
+    """An array of whatever holds it; a torch tensor of any type and device."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if value.dtype.is_floating_point else value
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise UserError("the rows of a batch have different lengths", code="audit.batch",
+                        hint="pad them with a collator, or give them one by one") from None  # fmt: skip
+
+
+def _arrays(given: Any) -> dict[str, NDArray[Any]]:
+    known = ("input_ids", "labels", "attention_mask", "position_ids", "decoder_input_ids", "decoder_attention_mask", "shift_labels")
+    return {name: _array(given[name]) for name in known if name in given and given[name] is not None}
+
+
+def _own(batch: Any) -> dict[str, Any]:
+    """One of maskdial's batches under a model's names."""
+    two = "source_read" in batch
+    before = "source_" if two else ""
+    target = next(name for name in batch if name.startswith("target:"))
+    made = {"input_ids": batch[before + "read"], "labels": batch[target], "segment": batch[before + "segment"]}
+    if two:
+        return made | {"decoder_input_ids": batch["answer_read"]}
+    private = {"private": batch["private"]} if "private" in batch else {}
+    return made | {"order": batch["order"], "position_ids": batch["position"]} | private
+
+
+def form_of(given: Sequence[Raw], vocab: Vocab | None, labels: Labels) -> tuple[Form, bool, bool]:
+    """(form, whether the model shifts labels itself, whether they came shifted although it does)."""
+    if any(raw.two for raw in given):
+        return "answer", False, False
+    same = following = asked = masked = 0
+    for raw in given:
+        if (target := raw.labels) is None:
+            continue
+        read, at = raw.read, target != SILENT
+        asked += int(at.sum())
+        same += int((read == target)[at].sum())
+        following += int(((read[1:] == target[:-1]) & at[:-1]).sum())
+        masked += 0 if vocab is None or vocab.mask is None else int((read[at] == vocab.mask).sum())
+    own = bool(given) and (given[0].pair or given[0].own or labels == "in_place")
+    if not asked:
+        return "next", not own, False
+    last = sum(raw.labels is not None and raw.labels[-1] != SILENT for raw in given)
+    copied, ahead = same / asked, following / max(1, asked - last)
+    if labels == "shifted" or (not own and copied >= max(NEARLY, ahead) and not masked):
+        return "next", True, labels == "shifted" and ahead >= NEARLY > copied
+    if ahead >= NEARLY and not masked:
+        return "next", False, not own and not any("shift_labels" in raw.fields for raw in given)
+    return ("answer" if _named_spans(given, vocab) else "in place"), False, False
+
+
+def _named_spans(given: Sequence[Raw], vocab: Vocab | None) -> bool:
+    """Whether most rows have sentinels both in what is read and in what is asked: source and answer that happen to be as long."""
+    if vocab is None or not vocab.sentinels:
+        return False
+    known = vocab.sentinels
+    both = [np.isin(known, raw.read).any() and np.isin(known, raw.labels).any() for raw in given if raw.labels is not None]
+    return sum(map(bool, both)) > len(both) / 2
+
+
+def row(raw: Raw, number: int, form: Form, shifts: bool, vocab: Vocab | None) -> Row:
+    """A row as the checks want it: each target at the position that must say it."""
+    read, labels = raw.read, raw.labels
+    target = np.full(len(read), SILENT) if labels is None else labels.copy()
+    if shifts and form in ("next", "elsewhere"):
+        target = np.append(target[1:], SILENT)
+    seen = _sight(raw)
+    flags = raw.fields.get("attention_mask")
+    attends = flags.astype(bool) if flags is not None and flags.ndim == 1 else None
+    return Row(
+        number, read, _real(raw, read, attends, vocab), target, form, sight=None if seen is None else lambda: seen,
+        answer=raw.fields["decoder_input_ids"].astype(np.int64) if "decoder_input_ids" in raw.fields else None,
+        attends=attends, position=raw.fields["position_ids"].astype(np.int64) if "position_ids" in raw.fields else None,
+        segment=raw.fields["segment"].astype(np.int64) if "segment" in raw.fields else None,
+    )  # fmt: skip
+
+
+def _sight(raw: Raw) -> Bool[np.ndarray, "s s"] | None:
+    """Who sees whom, by an order or by a mask with a row for each position: truth values, zeros and ones, or numbers to add."""
+    if raw.own and "order" in raw.fields:
+        return sight(raw.fields["order"], raw.fields["segment"], raw.fields.get("private"))
+    given = raw.fields.get("attention_mask")
+    if given is None or given.ndim < 2:
+        return None
+    pairs = given[(0,) * (given.ndim - 2)]  # one for all heads
+    if pairs.shape[0] != len(raw.read):
+        return None
+    if pairs.dtype.kind == "f":
+        return np.asarray(pairs > -1 if pairs.max(initial=0) <= 0 else pairs > 0)
+    return pairs.astype(bool)
+
+
+def _real(
+    raw: Raw, read: Int64[np.ndarray, " s"], attends: Bool[np.ndarray, " s"] | None, vocab: Vocab | None
+) -> Bool[np.ndarray, " s"]:
+    """Which positions are no padding: as the mask says, else all but the padding ids at an end (one stays where they end texts)."""
+    if "segment" in raw.fields:
+        return np.asarray(raw.fields["segment"] >= 0)
+    if attends is not None:
+        return attends
+    real = np.ones(len(read), dtype=bool)
+    if vocab is None or vocab.pad is None:
+        return real
+    run = np.logical_and.accumulate((read == vocab.pad)[::-1])[::-1]
+    if vocab.pad in (vocab.eos, vocab.eod) and run.any():
+        run[int(np.argmax(run))] = False
+    return np.asarray(~run)
+
+
+def text_tokens(one: Row, vocab: Vocab | None) -> int:
+    """How many ordinary tokens a row reads."""
+    return one.tokens if vocab is None else int((one.real & ~np.isin(one.read, list(vocab.special))).sum())
+
+
+def restored(one: Row, vocab: Vocab | None) -> Int64[np.ndarray, " n"]:
+    """The text behind a row, as far as its labels tell: hidden tokens put back, special ones left out."""
+    if one.form == "in place":
+        ids = np.where(one.scored, one.target, one.read)[one.real]
+    elif one.form == "next":
+        ids = one.read[one.real]
+    else:
+        ids = _merged(one, vocab)
+    ids = ids[ids >= 0]
+    return ids if vocab is None else ids[~np.isin(ids, list(vocab.special))]
+
+
+def _merged(one: Row, vocab: Vocab | None) -> Int64[np.ndarray, " n"]:
+    """Each sentinel of the source replaced by what the answer says of it; without sentinels, the answer."""
+    said, sentinels = one.target[one.scored], () if vocab is None else vocab.sentinels
+    marks = np.isin(said, sentinels)
+    if not marks.any():
+        return said
+    pieces = {int(piece[0]): piece[1:] for piece in np.split(said, np.flatnonzero(marks)) if len(piece)}
+    found = [pieces.get(int(id), np.array([id])) if id in sentinels else np.array([id]) for id in one.read[one.real].tolist()]
+    return np.concatenate([*found, np.zeros(0, dtype=np.int64)])
