@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from maskdial.model import PRESETS, ModelConfig, build, loss
+from maskdial.model.stack import CrossAttention, normed
 from maskdial.sample import sight
 from maskdial.visibility.attend import Visible
 from tests.model.helpers import V, config, double, model, single
@@ -153,3 +154,16 @@ def test_flops_are_those_counted(shape: str) -> None:
     with FlopCounterMode(display=False) as counter:
         loss(m, batch).total().backward()  # type: ignore[no-untyped-call]
     assert counter.get_total_flops() == pytest.approx(m.flops(batch), rel=0.1)
+
+
+def test_an_answer_looks_first_at_its_like_in_the_source() -> None:
+    size = {"preset": None, "d": 64, "layers": 2, "source_layers": 2, "heads": 2, "ffn": 96}
+    model = build(ModelConfig(vocab_size=200, shape="encoder-decoder", **size), seed=3)
+    x_VD = normed(model.embedding, 1e-6)
+    crossing = [m for m in model.modules() if isinstance(m, CrossAttention)]
+    assert len(crossing) == 2
+    for cross in crossing:
+        q_VHK, k_VHK = (w(x_VD).view(200, 2, 32) for w in (cross.q, lambda x, w=cross.kv.weight[:64]: x @ w.T))
+        best = torch.einsum("qhk,vhk->hqv", q_VHK, k_VHK).argmax(-1)
+        assert (best == torch.arange(200)).float().mean() > 0.95
+    assert not torch.equal(crossing[0].q.weight, crossing[1].q.weight)

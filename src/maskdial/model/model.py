@@ -19,7 +19,7 @@ from maskdial.model.flops import flops
 from maskdial.model.heads import BoundaryHead, extra_heads
 from maskdial.model.linear import Table
 from maskdial.model.question import Kept, Question, Tensors, union
-from maskdial.model.stack import Source, Stack, Trunk
+from maskdial.model.stack import CrossAttention, Source, Stack, Trunk
 from maskdial.visibility.attend import Visible
 
 #: Positions projected at a time: about 2 MB of float32 logits a chunk on a CPU (they stay in its cache).
@@ -46,7 +46,9 @@ class Model(nn.Module):
     def start(self, seed: int) -> None:
         """Embeddings of std 1; matrices of std (columns)^-½, those that write to the residual stream (2 · layers)^-½ of it.
 
-        What is added to something else (position and part tables) starts at 0. The seed's generator is its own.
+        What is added to something else (position and part tables) starts at 0. What an answer asks the source starts as what the
+        source offers, q = k: a token looks first at its like, a sentinel at itself (docs/decisions/010). The seed's generator is its
+        own.
         """
         generator = torch.Generator().manual_seed(seed)
         blocks = self.config.layers + self.config.source_layers
@@ -57,6 +59,9 @@ class Model(nn.Module):
             if name.endswith(("out.weight", "down.weight")):
                 std *= (2 * blocks) ** -0.5
             p.normal_(0.0, std, generator=generator)
+        for module in self.modules():
+            if isinstance(module, CrossAttention):
+                module.q.weight.copy_(module.kv.weight[: self.config.d])
 
     def hidden(self, batch: Tensors) -> Tensor:
         """Final normed hidden states of the only or the answer stream, [B, S, D]: what `logits` reads."""
