@@ -132,6 +132,15 @@ def test_the_code_gives_this_very_sample(answers, name):
     assert {k: shown[k] for k in ("streams", "attn", "stats")} == {k: again[k] for k in ("streams", "attn", "stats")}
 
 
+def test_it_says_why_nothing_leaks_and_why_a_row_is_not_asked(answers):
+    bert = ask(answers, objective="bert")["extra"]
+    assert bert["leak"]["say"] == "0 leaks: the scored positions see the whole text, and what they must predict is taken out of it."
+    assert bert["sentences"]["source"][0].endswith("It is not scored (SCORE: the chosen tokens, in place).")
+    for name in ("gpt", "bert-nsp", "electra"):
+        assert ask(answers, objective=name)["extra"]["leak"]["say"] == "0 leaks: no scored position can see its own answer.", name
+    assert "(rows 0–10)" in ask(answers, options={"see": {"visibility": "bidirectional"}}, objective="gpt")["extra"]["leak"]["say"]
+
+
 def visible(view):
     return sum(b - a for panel in view["attn"] for row in panel["rows"] for a, b in row)
 

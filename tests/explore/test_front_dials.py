@@ -150,3 +150,19 @@ def test_a_slow_answer_is_announced_in_words(browser):
     assert visit.page.evaluate("window.heard") == ["Building the sample…", ""]
     assert visit.get("stage").get_attribute("aria-busy") == "false"
     visit.close()
+
+
+def test_the_first_questions_are_answered_by_a_picture(browser):
+    visit = Visit(browser)
+    ask = visit.page.locator(".questions").get_by_role("button")
+    wanted = (("prefix-lm", "0 leaks"), ("prefix-lm", "6 of 6"), ("bert", "taken out"), ("sft", "0 leaks"))
+    assert ask.count() == len(wanted)
+    for number, (objective, said) in enumerate(wanted):
+        ask.nth(number).click()
+        visit.drawn(objective)
+        visit.settle()
+        assert said in visit.page.locator(".leak-say").inner_text()
+    assert visit.get("text").input_value().startswith("Which planet")
+    assert visit.attributes("scored") == ["false"] * 4 + ["true"] * 5 + ["false"]
+    assert visit.said == []
+    visit.close()

@@ -22,7 +22,7 @@ ROLES = {
              "geometric_p", "longest", "scope", "roll", "style", "runs", "task", "k", "pool", "across", "replacement", "length",
              "weights", "pairs"),
     "see": ("split", "reset_attention", "window"),
-    "score": ("layout", "final_sentinel", "depth", "module", "factor", "divisor", "coefficient", "boundary", "max_pair", "mean", "eod_loss",
+    "score": ("layout", "final_sentinel", "depth", "module", "factor", "divisor", "coefficient", "boundary", "max_pair",
               "s_split", "next_sentence", "first"),
 }  # fmt: skip
 #: a card's fields by the names that the page gives them
@@ -107,7 +107,7 @@ def common(recipe: Recipe) -> list[Json]:
                       "help": "0: the texts as they follow each other; 1: the second one is random, or the two are exchanged"})  # fmt: skip
     elif "part" in made.needs:
         found.append({"name": "part", "role": "score", "kind": "int", "choices": [], "label": "completion from", "low": 0, "high": TOKENS,
-                      "help": "the token at which the completion begins; the second sentence, or the middle"})  # fmt: skip
+                      "help": "the token at which the completion begins; –: the second sentence, or the middle"})  # fmt: skip
     if modes := recipe.about.modes:
         found.append({"name": "compat", "role": "other", "kind": "choice", "choices": [None, *modes], "label": "as released",
                       "help": " · ".join(f"{name}: {differs}" for name, (_, differs) in modes.items())})  # fmt: skip

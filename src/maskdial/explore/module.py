@@ -21,8 +21,8 @@ PARTS = (
 _LINK = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";$|^export (?=(?:async )?function|class|const)', re.MULTILINE)
 _COMMENT = re.compile(r"^ *(?:/\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
 #: a string, which stays as it is, or a sign with the spaces around it
-_SIGN = re.compile(r'("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)|\s*([(){}\[\],;:=<>?!&|*])\s*')
-_STYLE_SIGN = re.compile(r'("[^"]*")|\s*([{};,])\s*|(:) ')
+_SIGN = re.compile(r'("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)|\s*([(){}\[\],;:=<>?!&|*+-])\s*')
+_STYLE_SIGN = re.compile(r'("[^"]*")|\s*([{};,>])\s*|(:) ')
 
 
 @cache

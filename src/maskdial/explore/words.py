@@ -37,10 +37,15 @@ def many(count: int, one: str, more: str = "") -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
-def listed(numbers: Sequence[int], most: int = 12) -> str:
-    """`3, 5, 9` and how many more there are."""
-    shown = ", ".join(str(n) for n in numbers[:most])
-    return shown + (f" and {len(numbers) - most} more" if len(numbers) > most else "")
+def listed(numbers: Sequence[int]) -> str:
+    """`3–5, 9` for rising numbers."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and runs[-1][1] == n:
+            runs[-1][1] = n + 1
+        else:
+            runs.append([n, n + 1])
+    return ranges(runs)
 
 
 def ranges(runs: Sequence[Sequence[int]]) -> str:
@@ -126,7 +131,7 @@ class Told:
         """What it must say, head by head, and whether that is in sight."""
         asked = [(head, targets[q], weights[q]) for head, targets, weights in self._asked if targets[q] != SILENT]
         if not asked:
-            return "It is not scored."
+            return f"It is not scored (SCORE: {self.objective.about.target})."
         heavy = "" if asked[0][2] == 1 else f", weighing {asked[0][2]:.3g}"
         words = [self.word(head, target) for head, target, _ in asked if head.kind == "token"]
         must = [f"predict {', '.join(words)}"] if words else []
@@ -167,7 +172,7 @@ class Told:
         if not scored:
             return "Nothing is scored, so nothing can leak."
         if not rows:
-            return "0 leaks: no scored position can see its own answer."
+            return self.safe()
         n = len(rows)
         where = f"row{'' if n == 1 else 's'} {listed(rows)}"
         can = f"{n} of {many(scored, 'scored position')} can see {'its' if n == 1 else 'their'} own answer ({where})"
@@ -177,6 +182,13 @@ class Told:
             return f"{can}, because the source still shows it: the objective asks for the whole text, the undamaged part too."
         return (f"{can}: it need only be copied, so nothing is learnt there. SEE is turned too far for what SCORE asks: "
                 "look left only, or hide the answers.")  # fmt: skip
+
+    def safe(self) -> str:
+        """Why nothing leaks: where all is in sight, the answers are gone from the text."""
+        of_tokens = all(head.kind == "token" for head in self.one.heads)
+        if of_tokens and self.visible[self.scored].all():
+            return "0 leaks: the scored positions see the whole text, and what they must predict is taken out of it."
+        return "0 leaks: no scored position can see its own answer."
 
     def clause(self) -> str:
         """`Masked LM (BERT) scores 2 positions that see all 12`."""

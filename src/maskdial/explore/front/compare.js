@@ -23,7 +23,6 @@ export function compareScreen(context, place) {
     "div",
     { class: "compare-tools" },
     summary,
-    h("span", { class: "gap" }),
     h("label", { class: "switch" }, differ, " outline differences"),
     button("⇄ Swap", () => context.swap(), { class: "chip", test: "swap", title: "Swap A and B  x" })
   );

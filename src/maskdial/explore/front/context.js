@@ -2,7 +2,7 @@
 
 import { Asker } from "./ask.js";
 import { copy, put } from "./dom.js";
-import { differencesOf, keptRow, linked } from "./sample.js";
+import { differencesOf, keptRow, linked, middleRow, scored, streamOf } from "./sample.js";
 import { asking, newQuiz, partnerOf } from "./store.js";
 
 const THEMES = ["auto", "light", "dark"];
@@ -34,7 +34,7 @@ export function createContext({ root, meta, ask, link, services, fixed, number, 
       store.set({ other: { ...store.get().other, ...patch } });
       context.send();
     },
-    choose: (side, name) => choose(context, side, name),
+    choose: (side, name, text) => choose(context, side, name, text),
     go: (screen) => go(context, screen),
     swap: () => swap(context),
     reroll: () => context.change({ seed: store.get().request.seed + 1 }),
@@ -90,7 +90,9 @@ function receive(store, answer, request) {
     was = before.answer?.data[0];
   const other = answer.data[1] ? { data: [answer.data[1]], extra: answer.extra?.second ?? {} } : null;
   const same = !was || was.objective === view.objective;
-  const row = keptRow(view, before.wanted ?? (same ? before.row : linked(was, view, before.row)));
+  const near = keptRow(view, before.wanted ?? (same ? before.row : linked(was, view, before.row)));
+  // another objective opens on a row that it asks about, unless a row is held
+  const row = same || before.wanted || before.pinned || asks(view, near) ? near : middleRow(view);
   return store.set({
     answer,
     otherAnswer: other,
@@ -105,12 +107,16 @@ function receive(store, answer, request) {
   });
 }
 
-function choose(context, side, name) {
+function asks(view, row) {
+  return row && scored(streamOf(view, row.stream), row.index);
+}
+
+function choose(context, side, name, text) {
   const { store } = context,
     { request } = store.get();
   context.link?.push();
   if (side.name === "b") return context.changeOther({ objective: name, options: {} });
-  store.set({ byHand: false, only: null, request: asking(request, name) });
+  store.set({ byHand: false, only: null, request: { ...asking(request, name), text: text ?? request.text } });
   return context.send();
 }
 

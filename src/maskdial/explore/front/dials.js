@@ -68,7 +68,7 @@ function panel(context, side, { name, what, told }) {
     slot = h("div", { class: "controls" });
   const element = h(
     "section",
-    { class: `dial ${name}`, says: `${name.toUpperCase()}: ${what}` },
+    { class: `dial ${name}`, says: side.tag(`${name.toUpperCase()}: ${what}`) },
     h("header", {}, h("h2", { text: name.toUpperCase() }), h("small", { text: what }), turned.element),
     formula
   );
@@ -101,6 +101,8 @@ function headList(context, side) {
         const asked = stream.loss[i].filter((weight) => weight > 0).length;
         if (asked || !count.has(head)) count.set(head, (count.get(head) ?? 0) + asked);
       });
+    // of a single head for tokens the gauge and the read-out say all
+    if (count.size === 1) count.delete("token");
     fill(
       list,
       [...count].map(([head, asked]) =>
@@ -121,7 +123,11 @@ function seeDial(context, side) {
     says: "How far everyone may look: the length of the prefix"
   });
   const words = h("output", { class: "see-words" });
-  const back = button("As published", () => turnSee(context, side, undefined), { class: "chip", test: side.tag("see-own") });
+  const back = button("Reset", () => turnSee(context, side, undefined), {
+    class: "chip",
+    test: side.tag("see-own"),
+    title: "Back to what this objective sees by itself"
+  });
   const length = (state) => side.view(state)?.streams[0].tokens.length ?? 1;
   slider.addEventListener("input", () => {
     const at = Number(slider.value),

@@ -71,6 +71,7 @@ function boxField(dial, set, given, life) {
     min: dial.low,
     max: dial.high,
     step: dial.kind === "int" ? 1 : "any",
+    placeholder: dial.default === null ? "–" : null,
     ...given,
     oninput: () => later(box.value),
     onchange: () => later.now()

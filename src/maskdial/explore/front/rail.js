@@ -19,7 +19,7 @@ export function rail(context, side, place) {
     radios.set(recipe.name, input);
     return h(
       "label",
-      { test: `objective-${recipe.name}`, title: recipe.formula },
+      { test: `objective-${recipe.name}`, title: `${recipe.title}: ${recipe.formula}` },
       input,
       h("span", { text: recipe.name }),
       h("small", { text: recipe.title === recipe.name ? "" : (recipe.title ?? "") })
@@ -30,7 +30,7 @@ export function rail(context, side, place) {
       "div",
       { class: "rail-list", role: "radiogroup", says: "Objectives" },
       [...families].map(([family, recipes]) =>
-        h("div", { class: "family", role: "group", says: family }, h("h3", { text: family }), recipes.map(item))
+        h("div", { class: "family", role: "group", says: family }, h("h2", { text: family }), recipes.map(item))
       )
     )
   );
@@ -194,19 +194,20 @@ function seed(context, place) {
   });
 }
 
-/** Three questions for a first visit. */
+/** Questions for a first visit. */
 export function questions(context, side, place) {
+  const { meta } = context,
+    answered = meta.examples.find((one) => one.id === "question")?.text;
   const ask = [
-    ["What if nobody may look right?", () => side.change({ options: { see: { visibility: "causal" } } })],
-    ["What if everyone may look everywhere?", () => side.change({ options: { see: { visibility: "bidirectional" } } })],
-    [
-      "What if we hide words?",
-      () => context.choose(side, recipeOf(context.meta, { objective: "bert" }) ? "bert" : context.meta.recipes[0].name)
-    ]
-  ];
+    ["nobody may look right?", () => side.change({ options: { see: { visibility: "causal" } } })],
+    ["everyone may look everywhere?", () => side.change({ options: { see: { visibility: "bidirectional" } } })],
+    ["words are hidden?", () => context.choose(side, "bert"), "bert"],
+    ["only an answer is scored?", () => context.choose(side, "sft", answered), "sft"]
+  ].filter(([, , objective]) => !objective || recipeOf(meta, { objective }));
   place.append(
     fill(
       h("div", { class: "questions", role: "group", says: "Questions to begin with" }),
+      h("span", { class: "hint", text: "Turn a dial, or: what if" }),
       ask.map(([text, act]) => button(text, act, { class: "question" }))
     )
   );

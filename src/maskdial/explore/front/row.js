@@ -11,12 +11,12 @@ export function rowSentence(context, side, place) {
   const pin = button("Pin", () => store.set({ pinned: !store.get().pinned }), {
     class: "chip",
     "aria-pressed": false,
-    title: "Enter pins, Escape unpins"
+    title: "Keep this row while the mouse moves: Enter. Let it go: Escape."
   });
   const leak = h("b", { text: " ⚠ leak", hidden: true });
   const box = h(
     "section",
-    { class: "this-row", says: "This row" },
+    { class: "this-row", says: side.tag("This row") },
     h("h2", {}, "This row", leak),
     sentence,
     h("p", { class: "row-tools" }, pin)
@@ -62,7 +62,7 @@ export function readOut(context, side, place) {
       "dl",
       {},
       h("div", {}, h("dt", { text: "scored" }), values.scored),
-      h("div", {}, h("dt", { text: "context" }), values.context),
+      h("div", {}, h("dt", { text: "they see" }), values.context),
       h("div", { class: "leaks" }, h("dt", { text: "leaks" }), values.leak)
     ),
     say
@@ -75,7 +75,7 @@ export function readOut(context, side, place) {
     const { asked, total } = shares(view),
       leaks = view.stats.leaks;
     fill(values.scored, h("b", { text: asked }), ` of ${total}`);
-    fill(values.context, h("b", { text: short(view.stats.mean_context_scored) }), " seen on average");
+    fill(values.context, h("b", { text: short(view.stats.mean_context_scored) }), " on average");
     fill(values.leak, h("b", { text: leaks }), leaks ? " ⚠" : " ✓");
     box.classList.toggle("leaking", leaks > 0 && Boolean(found.extra.request.options.see));
     say.textContent = found.extra?.leak?.say ?? "";

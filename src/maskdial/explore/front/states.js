@@ -38,10 +38,17 @@ function mistake(context, side, problem) {
   return h(
     "div",
     { class: "notice error", role: "alert", test: "error" },
-    h("p", {}, h("b", { text: problem.message }), " ", problem.hint),
+    h("p", {}, h("b", { text: problem.message }), problem.message.includes(problem.hint) ? "" : ` ${problem.hint}`, old(context, side)),
     range(problem),
     ways(context, side, problem)
   );
+}
+
+/** What is shown below may be of another objective than the one that could not be shown. */
+function old(context, side) {
+  const state = context.store.get(),
+    shown = side.view(state)?.objective;
+  return shown && shown !== state.request.objective ? ` The picture is still that of ${shown}.` : "";
 }
 
 function published(side) {

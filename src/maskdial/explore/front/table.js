@@ -3,7 +3,7 @@
 import { fill, h, short, table } from "./dom.js";
 import { KINDS, ranges, saidWords, scored, seenFrom, spelled, streamsOf } from "./sample.js";
 
-const HEADS = ["", "reads", "sees", "may look at", "must say", "loss"];
+const HEADS = ["at", "reads", "sees", "may look at", "must say", "loss"];
 
 export function tables(context, side, place) {
   const box = h("div", { class: "facts-box", role: "region", says: "Every position in a table", tabindex: 0 });
