@@ -22,6 +22,8 @@ PICTURES = {
     "dark": ("#v=1&o=bert", 1280, 1400, "dark"),
     "leak": ("#v=1&o=gpt&p.see=bidirectional", 1280, 1370, "light"),
     "two-streams": ("#v=1&o=t5&row=answer.2", 1280, 1720, "light"),
+    "empty": ("#v=1&o=bert&t=", 1280, 760, "light"),
+    "error": ("#v=1&o=bert&p.rate=7", 1280, 900, "light"),
     "narrow": ("#v=1&o=bert", 360, 1240, "light"),
 }
 
