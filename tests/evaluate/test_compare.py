@@ -1,6 +1,7 @@
 """A whole comparison on a tiny corpus: trained, questioned, written, taken up again, refused, failed in part."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +273,15 @@ def test_compare_on_the_command_line(
     assert command("compare") == 1
     assert "t5 failed: lost" in capsys.readouterr().out
     assert command("compare", "-o", "gtp") == 2
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(module, "compare", lambda *_, **keywords: given.update(keywords) or found)
+    assert command("compare", "model.preset=small", "length=256") == 0
+    assert (given["model.preset"], given["length"]) == ("small", 256)
+    assert command("compare", "length") == 2
+
+
+def test_the_command_that_is_written_down_holds_every_setting() -> None:
+    chosen = module.entries(["gpt", ("bert", {"rate": 0.3})])
+    said = module.spelled(chosen, "a b.txt", "2Mtok", 3, {"model.preset": "small", "length": 64})
+    assert shlex.split(said) == ["maskdial", "compare", "-o", "gpt", "-o", "bert:rate=0.3", "--data", "a b.txt", "--budget", "2Mtok",
+                                 "--seeds", "3", "model.preset=small", "length=64"]  # fmt: skip

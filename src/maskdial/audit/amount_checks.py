@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from maskdial.audit.check import Found, check, fail, many, ok, skipped, warn
-from maskdial.audit.outside import text_tokens
+from maskdial.audit.outside import edges, text_tokens
 from maskdial.audit.row import Evidence
 from maskdial.interop.features import PART
-from maskdial.sample import SILENT
 
 #: a row of fewer tokens may well be asked nothing, or all of it
 SHORT = 8
@@ -25,8 +24,8 @@ def size(e: Evidence) -> Found:
 @check("collator", "Training stops at the first row that cannot be made into a batch.")
 def collator(e: Evidence) -> Found:
     if e.refused:
-        return fail(f"the data stops at row {e.refused[0][0]}: {e.refused[0][1]}", [n for n, _ in e.refused])
-    return ok("every row came")
+        return fail(f"the data stops after {many(e.refused[0][0], 'row')}: {e.refused[0][1]}")
+    return skipped("no collator or loader made these rows") if e.ours else ok("every row came")
 
 
 @check("left out", "Documents that preparing skipped are missing from every figure below, and from training.")
@@ -44,7 +43,7 @@ def scored_share(e: Evidence) -> Found:
     if not shares:
         return skipped("every row is empty")
     low, middle, mean, high = (f"{100 * v:.3g} %" for v in (min(shares), np.median(shares), np.mean(shares), max(shares)))
-    return ok(f"of a row, {low} … {high} is scored (median {middle}, mean {mean})")
+    return ok(f"of {'an answer' if e.form == 'answer' else 'a row'}, {low} … {high} is scored (median {middle}, mean {mean})")
 
 
 @check("nothing scored", "Such a row is paid for and teaches nothing; a data set of them trains on no loss at all.")
@@ -76,14 +75,11 @@ def fully_scored(e: Evidence) -> Found:
     full = [r.number for r in e.rows if r.tokens >= SHORT and r.scored.sum() >= r.tokens - (e.form == "next")]
     asked = [r for r in e.rows if r.tokens >= SHORT]
     if e.form == "in place" and e.objective is None and full and len(full) > len(asked) / 2:
-        return fail(f"{len(full)} of {many(len(e.rows), 'row')} are scored at every position, though the tokens stand in place", full)
-    if e.form == "next" and full and (_wants_prompts(e) or (e.objective is None and 0 < len(full) < len(asked) / 2)):
-        return warn(f"{many(len(full), 'row')} of {len(e.rows)} are scored from the first token on: no prompt is left out", full)
-    return ok("every position is asked, as in pretraining" if full and e.form == "next" else f"{many(len(full), 'row')} fully scored")
-
-
-def _wants_prompts(e: Evidence) -> bool:
-    return e.objective is not None and "part" in e.objective.needs and e.objective.pairs is None
+        return fail(f"{len(full)} of {many(len(e.rows), 'row')} scored at every position, though the tokens stand in place", full)
+    prompted = sum(not r.scored[np.argmax(r.real)] for r in asked)
+    if e.form == "next" and full and (prompted > len(asked) / 2 if e.objective is None else e.supervised):
+        return warn(f"{len(full)} of {many(len(e.rows), 'row')} scored from the first token on, with no prompt left out", full)
+    return ok(f"{many(len(full), 'row')} scored at every position" + (", as in pretraining" if full and e.form == "next" else ""))
 
 
 @check("assistant mask", "A chat template without {% generation %} gives an assistant mask of zeros, and then nothing is learnt.")
@@ -107,24 +103,25 @@ def assistant_mask(e: Evidence) -> Found:
 def padding(e: Evidence) -> Found:
     if e.ours:
         return skipped("samples are padded when they become batches")
-    pad = e.ids("pad") - e.ends
+    pad = e.ids("pad") - e.ends - e.ids("bos", "cls")
     scored = [r.number for r in e.rows if _scored_padding(r.form, r.scored, r.target, r.real, pad)]
     if scored:
         return fail(f"{many(len(scored), 'row')} {'asks' if len(scored) == 1 else 'ask'} for padding", scored)
-    run = {r.number: int(np.logical_and.accumulate(np.isin(r.read, list(pad))[::-1]).sum()) for r in e.rows}
-    seen = [r.number for r in e.rows if run[r.number] and r.attends is not None and r.attends[-1]]
+    edge = {r.number: edges(np.isin(r.read, list(pad))) for r in e.rows}
+    seen = [r.number for r in e.rows if r.attends is not None and (edge[r.number] & r.attends).any()]
     if seen:
-        return fail(f"in {many(len(seen), 'row')} the attention mask shows the padding at the end", seen)
-    bare = [r.number for r in e.rows if run[r.number] and r.attends is None and r.sight is None]
+        return fail(f"in {many(len(seen), 'row')} the attention mask shows the padding", seen)
+    bare = [r.number for r in e.rows if r.attends is None and r.sight is None and edge[r.number].any()]
     if bare and e.form != "next":
-        return warn(f"{many(len(bare), 'row')} end in padding and there is no attention mask", bare)
-    if not e.rows:
-        return skipped("no row came")
+        return warn(f"there is padding in {many(len(bare), 'row')} and no attention mask", bare)
     held, width = sum(r.tokens for r in e.rows), sum(len(r.read) for r in e.rows)
-    share = 1 - held / max(1, width)
+    if not width:
+        return skipped("every row is empty")
+    share = 1 - held / width
     if share > 0.5:
         return warn(f"{100 * share:.0f} % of what is read is padding")
-    return ok(f"{100 * share:.3g} % of what is read is padding, unscored and unseen" if share else "there is no padding")
+    unseen = " and unseen" if all(r.attends is not None for r in e.rows) else ""
+    return ok(f"{100 * share:.3g} % of what is read is padding, unscored{unseen}" if share else "there is no padding")
 
 
 def _scored_padding(form: str, scored: np.ndarray, target: np.ndarray, real: np.ndarray, pad: set[int]) -> bool:
@@ -132,5 +129,5 @@ def _scored_padding(form: str, scored: np.ndarray, target: np.ndarray, real: np.
         return bool(np.isin(target, list(pad)).any())
     if form == "next":  # what must be said stands one place further on
         after = np.append(real[1:], True)
-        return bool((scored & ~after & np.isin(target, [*pad, SILENT])).any() or (scored & ~real).any())
+        return bool((scored & ~after & (np.isin(target, list(pad)) | ~real)).any())
     return bool((scored & ~real).any())

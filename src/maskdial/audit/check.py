@@ -76,6 +76,11 @@ def skipped(reason: str) -> Found:
     return Found("skipped", f"not checked: {reason}")
 
 
-def many(count: int, one: str, more: str = "") -> str:
+def many(count: int, one: str) -> str:
     """`1 row`, `3 rows`."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
+    return f"{count:,} {one if count == 1 else one + 's'}"
+
+
+def unknown(e: Evidence, what: str) -> Found:
+    """Skipped for want of ids: nobody said which they are, or the vocabulary has none."""
+    return skipped(f"{what} is not known (give tokenizer= or vocab=)" if e.vocab is None else f"{what}: the vocabulary names none")

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from maskdial.audit.check import Found, check, fail, many, ok, skipped, warn
+from maskdial.audit.check import Found, check, fail, many, ok, skipped, unknown, warn
 from maskdial.audit.row import Evidence, Row
-from maskdial.sample import SILENT
-
-NO_VOCAB = "which ids are special is not known (give tokenizer= or vocab=)"
-
 
 @check("ids", "An id without an embedding row stops training, or reads what belongs to nothing.")
 def ids(e: Evidence) -> Found:
     if e.vocab is None:
-        return skipped("the size of the vocabulary is not known (give tokenizer= or vocab=)")
+        return unknown(e, "the size of the vocabulary")
     size = e.vocab.size
     beyond = [r.number for r in e.rows if _beyond(r.read, size) or _beyond(r.target[r.scored], size)]
     if beyond:
-        largest = max(int(max(r.read.max(initial=0), r.target.max(initial=0))) for r in e.rows)
-        return fail(f"{many(len(beyond), 'row')} hold ids outside 0 … {size - 1:,} (largest {largest:,})", beyond)
+        ids = np.concatenate([part for r in e.rows for part in (r.read, r.target[r.scored])])
+        return fail(f"ids outside 0 … {size - 1:,} in {many(len(beyond), 'row')} (from {ids.min():,} to {ids.max():,})", beyond)
     return ok(f"all ids lie in 0 … {size - 1:,}")
 
 
@@ -31,8 +27,8 @@ def _beyond(ids: np.ndarray, size: int) -> bool:
 def specials_hidden(e: Evidence) -> Found:
     if e.form != "in place":
         return skipped("no token is hidden in place")
-    if e.vocab is None:
-        return skipped(NO_VOCAB)
+    if e.vocab is None or not e.ids("cls", "sep", "bos", "pad", "mask", "start"):
+        return unknown(e, "what stands around a text")
     frame = list(e.ids("cls", "sep", "bos", "pad", "mask", "start") - (e.ends if e.vocab.sep not in e.ends or e.ours else e.ids("eod")))
     touched = {r.number: n for r in e.rows if (n := int((r.scored & np.isin(r.target, frame)).sum()))}
     if not touched:
@@ -47,27 +43,27 @@ def specials_hidden(e: Evidence) -> Found:
 def random_replacements(e: Evidence) -> Found:
     if e.form != "in place":
         return skipped("no token is replaced in place")
-    if e.vocab is None:
-        return skipped(NO_VOCAB)
+    if e.vocab is None or e.vocab.mask is None:
+        return unknown(e, "the id of [MASK]")
     special = np.array(sorted(e.vocab.special - {e.vocab.mask}))
     total, found = 0, dict[int, int]()
     for r in e.rows:
-        drawn = r.scored & (r.read != r.target) & (r.read != (SILENT if e.vocab.mask is None else e.vocab.mask))
+        drawn = r.scored & (r.read != r.target) & (r.read != e.vocab.mask)
         total += int(drawn.sum())
         if count := int((drawn & np.isin(r.read, special)).sum()):
             found[r.number] = count
     if found and e.option("pool") not in ("vocabulary", "dictionary", "row"):
-        return warn(f"{sum(found.values())} of {many(total, 'random replacement')} are special tokens", found)
+        return warn(f"special tokens make {sum(found.values())} of {many(total, 'random replacement')}", found)
     said = f"{sum(found.values())} special, as {e.name} draws them" if found else "none of them special"
     return ok(f"{many(total, 'random replacement')}, {said}")
 
 
 @check("sentinels", "A sentinel out of order, or a span that no answer names, asks for text that cannot be known.")
 def sentinels(e: Evidence) -> Found:
-    if e.vocab is None:
-        return skipped(NO_VOCAB)
-    if not e.vocab.sentinels or e.form != "answer":
-        return skipped("there is no second stream" if e.form != "answer" else "the vocabulary has no sentinels")
+    if e.form != "answer":
+        return skipped("there is no second stream")
+    if e.vocab is None or not e.vocab.sentinels:
+        return unknown(e, "which ids are sentinels")
     known = list(e.vocab.sentinels)
     used = {r.number: (_in(r.read, known), _in(r.target, known)) for r in e.rows}
     if not any(len(source) for source, _ in used.values()):
@@ -75,10 +71,10 @@ def sentinels(e: Evidence) -> Found:
     disorder = [n for n, (source, _) in used.items() if source != known[: len(source)]]
     missing = [r.number for r in e.rows if used[r.number][0] and not _named(*used[r.number], int(r.target[r.scored][:1].sum()), known)]
     beyond = [r.number for r in e.rows if ((r.read >= e.vocab.size).any() or (r.target >= e.vocab.size).any())]
-    for rows, what in ((beyond, "use sentinels beyond the vocabulary"), (disorder, "use sentinels out of order"),
-                       (missing, "have a sentinel in the source that the answer does not name in its turn")):  # fmt: skip
+    for rows, what in ((beyond, "ids beyond the vocabulary"), (disorder, "sentinels out of order"),
+                       (missing, "a sentinel of the source that the answer does not name in its turn")):  # fmt: skip
         if rows:
-            return fail(f"{many(len(rows), 'row')} {what}", rows)
+            return fail(f"in {many(len(rows), 'row')} {what}", rows)
     most = max(len(source) for source, _ in used.values())
     return ok(f"up to {many(most, 'sentinel')} a row, in order, each named by the answer")
 

@@ -17,18 +17,26 @@ if TYPE_CHECKING:
     from jaxtyping import Int64
 
 
+#: positions times positions that are looked at, in all rows together
+PAIRS = 2**28
+
+
 def rows_of(samples: Samples, objective: Objective | Mixture | None, bodies: Sequence[Int64[np.ndarray, " n"]] | None = None) -> list[Row]:
     """Rows of a table of samples. `bodies` are the rows' own tokens, by which it is seen whether any got lost.
 
-    Of several heads that say tokens the first is meant; an encoder–decoder's source asks nothing.
+    Of several heads that say tokens the first is meant; an encoder–decoder's source asks nothing. Who sees whom follows from the
+    order, by which each position sees itself and no other document: only leaks are counted.
     """
     form = form_of(samples)
     known = samples.has("origin") and samples.has("answer")
-    declares = known and objective is not None and objective.sees_own != "mixed"
+    near = int((np.diff(samples.offsets) ** 2).sum()) <= PAIRS
+    declares = known and near and objective is not None and objective.sees_own != "mixed"
     allowed = declared(cast(Objective, objective), samples) if declares else None
     made = []
     for number, one in enumerate(samples):
         made.append(_row(one, number, form))
+        if bodies is not None:
+            made[-1].body = bodies[number]
         if allowed is not None:  # the declaration is one of a whole table: its first row carries the number
             made[-1].leaks = (one.leaks, allowed if number == 0 else 0)
         if known and bodies is not None and not getattr(objective, "prepare", None):
@@ -42,6 +50,8 @@ def form_of(samples: Samples) -> Form:
         return "answer"
     target, read = samples.target, samples.read
     asked = target != SILENT
+    if not asked.any():
+        return "next"
     ahead = int((asked[:-1] & (target[:-1] == read[1:])).sum())
     last = int(asked[samples.offsets[1:][np.diff(samples.offsets) > 0] - 1].sum())
     copied = int((asked & (target == read)).sum())
@@ -58,7 +68,7 @@ def _row(one: Sample, number: int, form: Form) -> Row:
     return Row(
         number, one.read[source].astype(np.int64), one.segment[source] >= 0, one.target[asks].astype(np.int64), form,
         answer=one.read[asks].astype(np.int64) if form == "answer" else None,
-        sight=one.visible if form != "answer" else None, position=one.position[source].astype(np.int64),
+        position=one.position[source].astype(np.int64),
         segment=one.segment[source].astype(np.int64), kind=one.kind[source] if one.table.has("kind") else None,
     )  # fmt: skip
 

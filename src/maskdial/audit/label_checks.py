@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maskdial.audit.check import Found, check, fail, many, ok, skipped, warn
+from maskdial.audit.check import Found, check, fail, many, ok, skipped, unknown, warn
 from maskdial.audit.row import Evidence, Row
 
 
@@ -26,7 +26,7 @@ def end_of_sequence(e: Evidence) -> Found:
     if e.form in ("in place", "elsewhere"):
         return skipped("a model that fills in does not write an end")
     if not e.ends:
-        return skipped("no end-of-sequence id is known (give tokenizer= or vocab=)")
+        return unknown(e, "the id of an end of sequence")
     if not any(r.scored.any() for r in e.rows):
         return skipped("nothing is scored")
     ends = list(e.ends)
@@ -37,16 +37,18 @@ def end_of_sequence(e: Evidence) -> Found:
         if e.objective is not None:
             return ok(f"{many(len(without), 'answer')} end without a token of their own, as {e.name} writes them")
         return warn(f"{many(len(without), 'answer')} of {len(e.rows)} have no end-of-sequence token", without)
-    closed = {r.number: int(r.target[r.scored][-1]) in e.ends for r in e.rows if r.scored.any()}
-    dropped = [r.number for r in e.rows if r.scored.any() and not closed[r.number] and _end_follows(r, e.ends)]
-    if dropped and not any(closed.values()):
-        return fail(f"{many(len(dropped), 'row')} end in an end-of-sequence token, and it is never scored", dropped)
+    asked = [r for r in e.rows if r.scored.any()]
+    dropped = [r.number for r in asked if not _closes(r.target[r.scored], e.ends) and _end_follows(r, e.ends)]
+    without = [r for r in asked if not np.isin(r.target[r.scored], ends).any()]
+    if dropped and len(without) == len(asked):
+        return fail(f"the end-of-sequence token at the end of {many(len(dropped), 'row')} is never scored", dropped)
     if dropped:
         return warn(f"in {len(dropped)} of {many(len(e.rows), 'row')} the end-of-sequence token is there and not scored", dropped)
-    if not any(closed.values()) and not any(np.isin(r.read[r.real], ends).any() for r in e.rows):
-        say = "no row has an end-of-sequence token"
-        return warn(f"{say}: what answers would never stop", [r.number for r in e.rows]) if e.supervised else ok(say)
-    return ok(f"in {sum(closed.values())} of {many(len(e.rows), 'row')} the last thing asked for is an end-of-sequence token")
+    longest = max(r.tokens for r in e.rows)  # what is cut there is another check's
+    open_ = [r.number for r in without if len(without) == len(asked) or r.tokens < longest]
+    if open_ and e.supervised and not e.windows:
+        return warn(f"no end-of-sequence token is asked for in {len(open_)} of {many(len(e.rows), 'row')}: such answers never stop", open_)
+    return ok(f"in {len(asked) - len(without)} of {many(len(e.rows), 'row')} an end-of-sequence token is asked for")
 
 
 def _end_follows(r: Row, ends: set[int]) -> bool:
@@ -58,7 +60,7 @@ def _end_follows(r: Row, ends: set[int]) -> bool:
 @check("truncated answers", "An answer that is cut where the row ends teaches to stop in the middle, or not to stop.")
 def truncated_answers(e: Evidence) -> Found:
     if not e.ends:
-        return skipped("no end-of-sequence id is known (give tokenizer= or vocab=)")
+        return unknown(e, "the id of an end of sequence")
     if e.form == "answer" and not e.made:
         lengths = [int(r.scored.sum()) for r in e.rows]
         closed = [_closes(r.target[r.scored], e.ends) for r in e.rows]
@@ -70,9 +72,11 @@ def truncated_answers(e: Evidence) -> Found:
         return skipped("only supervised rows have answers that can be cut")
     longest = max((r.tokens for r in e.rows), default=0)
     cut = [r.number for r in e.rows if r.tokens == longest and _asked_to_the_end(r) and not _closes(r.target[r.scored], e.ends)]
-    if cut and len(e.rows) > len(cut):
-        return warn(f"{many(len(cut), 'row')} of the longest length ({longest}) end inside a scored span", cut)
-    return ok("no row ends inside an answer")
+    if cut and len(e.rows) == len(cut):
+        return skipped("no row ends in an end-of-sequence token, by which a cut is told")
+    if cut:
+        return warn(f"a scored span is cut at the end of {many(len(cut), 'row')} of the longest length ({longest})", cut)
+    return ok("no row of the longest length ends inside an answer")
 
 
 def _closes(ids: np.ndarray, ends: set[int]) -> bool:
@@ -88,8 +92,8 @@ def _asked_to_the_end(r: Row) -> bool:
 def start(e: Evidence) -> Found:
     starts = e.ids("bos", "cls", "start")
     if not starts:
-        return skipped("no start id is known (give tokenizer= or vocab=)")
+        return unknown(e, "the id of a start")
     doubled = [r.number for r in e.rows for ids in [r.read[r.real][:2]] if len(ids) == 2 and ids[0] == ids[1] and int(ids[0]) in starts]
     if doubled:
-        return fail(f"{many(len(doubled), 'row')} begin with two start tokens", doubled)
+        return fail(f"two start tokens at the beginning of {many(len(doubled), 'row')}", doubled)
     return ok("no row begins with two start tokens")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -62,12 +63,28 @@ def raws(batch: Any) -> list[Raw]:
     arrays = {name: _array(value) for name, value in _own(given).items()} if own else _arrays(given)
     if "input_ids" not in arrays:
         raise UserError(f"a batch needs input_ids; this one has {', '.join(sorted(map(str, given.keys()))) or 'nothing'}",
-                        code="audit.batch")  # fmt: skip
+                        hint="turn text into ids with a tokenizer, or audit the file that holds it", code="audit.batch")  # fmt: skip
     if arrays["input_ids"].ndim == 1:
         arrays = {name: value[None] for name, value in arrays.items()}
-    count = len(arrays["input_ids"])
-    whole = {name: value for name, value in arrays.items() if len(value) == count and (value.ndim > 1 or name not in ("labels",))}
-    return [Raw({name: value[r] for name, value in whole.items()}, pair, own) for r in range(count)]
+    ids = arrays["input_ids"]
+    if ids.ndim != 2 or (ids.size and ids.dtype.kind not in "iub"):
+        raise UserError(f"input_ids are whole numbers, row by row, not {ids.dtype} of shape {ids.shape}", code="audit.batch",
+                        hint="give rows of token ids")  # fmt: skip
+    whole = {name: _whole(name, value, len(ids)) for name, value in arrays.items() if 1 < value.ndim < 3 + 2 * (name == "attention_mask")}
+    return [Raw({name: value[r] for name, value in whole.items()}, pair, own) for r in range(len(ids))]
+
+
+def _whole(name: str, value: NDArray[Any], count: int) -> NDArray[Any]:
+    """A row of its own for each of `count` rows; attention masks as truth (or document numbers), [B, S] or [B, S, S]."""
+    if len(value) not in (1, count):
+        raise UserError(f"{name} has {len(value)} rows and input_ids {count}", code="audit.batch", hint="give one to each row")
+    if name == "attention_mask":
+        value = value[:, 0] if value.ndim == 4 else value  # one for all heads
+        value = value[:, 0] if value.ndim == 3 and value.shape[1] == 1 else value  # one for all positions
+        if value.dtype.kind == "f":  # truth, or numbers to add
+            added = value.min(initial=0) < 0 or (value.ndim == 3 and value.max(initial=0) <= 0)
+            value = value > -1 if added else value > 0
+    return np.broadcast_to(value, (count, *value.shape[1:]))
 
 
 def _array(value: Any) -> NDArray[Any]:
@@ -121,16 +138,17 @@ def form_of(given: Sequence[Raw], vocab: Vocab | None, labels: Labels) -> tuple[
         return "next", True, labels == "shifted" and ahead >= NEARLY > copied
     if ahead >= NEARLY and not masked:
         return "next", False, not own and not any("shift_labels" in raw.fields for raw in given)
-    return ("answer" if _named_spans(given, vocab) else "in place"), False, False
+    return ("in place" if own or labels == "in_place" or _in_place(given) else "answer"), False, False
 
 
-def _named_spans(given: Sequence[Raw], vocab: Vocab | None) -> bool:
-    """Whether most rows have sentinels both in what is read and in what is asked: source and answer that happen to be as long."""
-    if vocab is None or not vocab.sentinels:
-        return False
-    known = vocab.sentinels
-    both = [np.isin(known, raw.read).any() and np.isin(known, raw.labels).any() for raw in given if raw.labels is not None]
-    return sum(map(bool, both)) > len(both) / 2
+def _in_place(given: Sequence[Raw]) -> bool:
+    """Whether most of what is asked stands there itself or behind one and the same id: else source and answer happen to be as long."""
+    pairs = [(raw.read[at], raw.labels[at]) for raw in given if raw.labels is not None
+             for at in [(raw.labels != SILENT) & (raw.fields.get("attention_mask", raw.read * 0 + 1).reshape(-1, len(raw.read))[0] != 0)]]
+    read, target = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
+    hidden = read[read != target]
+    commonest = np.unique(hidden, return_counts=True)[1].max(initial=0)
+    return bool(2 * (len(read) - len(hidden) + commonest) >= len(read))
 
 
 def row(raw: Raw, number: int, form: Form, shifts: bool, vocab: Vocab | None) -> Row:
@@ -139,47 +157,55 @@ def row(raw: Raw, number: int, form: Form, shifts: bool, vocab: Vocab | None) ->
     target = np.full(len(read), SILENT) if labels is None else labels.copy()
     if shifts and form in ("next", "elsewhere"):
         target = np.append(target[1:], SILENT)
-    seen = _sight(raw)
     flags = raw.fields.get("attention_mask")
-    attends = flags.astype(bool) if flags is not None and flags.ndim == 1 else None
-    return Row(
-        number, read, _real(raw, read, attends, vocab), target, form, sight=None if seen is None else lambda: seen,
+    attends, segment = (flags.astype(bool) if flags is not None and flags.ndim == 1 else None), raw.fields.get("segment")
+    if attends is not None and flags is not None and flags.max(initial=0) > 1:  # a mask that numbers a row's documents
+        segment = flags.astype(np.int64) - 1
+    made = Row(
+        number, read, _real(raw, read, attends, vocab), target, form,
+        sight=partial(_sight, raw) if "order" in raw.fields or (flags is not None and flags.shape == (len(read), len(read))) else None,
         answer=raw.fields["decoder_input_ids"].astype(np.int64) if "decoder_input_ids" in raw.fields else None,
         attends=attends, position=raw.fields["position_ids"].astype(np.int64) if "position_ids" in raw.fields else None,
-        segment=raw.fields["segment"].astype(np.int64) if "segment" in raw.fields else None,
+        segment=None if segment is None else segment.astype(np.int64),
     )  # fmt: skip
+    made.body = restored(made, vocab)
+    return made
 
 
-def _sight(raw: Raw) -> Bool[np.ndarray, "s s"] | None:
-    """Who sees whom, by an order or by a mask with a row for each position: truth values, zeros and ones, or numbers to add."""
-    if raw.own and "order" in raw.fields:
+def _sight(raw: Raw) -> Bool[np.ndarray, "s s"]:
+    """Who sees whom, by an order or by a mask with a row for each position."""
+    if "order" in raw.fields:
         return sight(raw.fields["order"], raw.fields["segment"], raw.fields.get("private"))
-    given = raw.fields.get("attention_mask")
-    if given is None or given.ndim < 2:
-        return None
-    pairs = given[(0,) * (given.ndim - 2)]  # one for all heads
-    if pairs.shape[0] != len(raw.read):
-        return None
-    if pairs.dtype.kind == "f":
-        return np.asarray(pairs > -1 if pairs.max(initial=0) <= 0 else pairs > 0)
-    return pairs.astype(bool)
+    return raw.fields["attention_mask"].astype(bool)
 
 
 def _real(
     raw: Raw, read: Int64[np.ndarray, " s"], attends: Bool[np.ndarray, " s"] | None, vocab: Vocab | None
 ) -> Bool[np.ndarray, " s"]:
-    """Which positions are no padding: as the mask says, else all but the padding ids at an end (one stays where they end texts)."""
+    """Which positions are no padding: as the mask says, else all but the padding ids at both ends (where they also end or begin
+    texts, one stays behind the text, and one before it if it is alone)."""
     if "segment" in raw.fields:
         return np.asarray(raw.fields["segment"] >= 0)
     if attends is not None:
         return attends
     real = np.ones(len(read), dtype=bool)
+    if "attention_mask" in raw.fields:  # a position that neither sees nor is seen
+        seen = _sight(raw)
+        real = seen.any(axis=0) | seen.any(axis=1)
     if vocab is None or vocab.pad is None:
         return real
-    run = np.logical_and.accumulate((read == vocab.pad)[::-1])[::-1]
-    if vocab.pad in (vocab.eos, vocab.eod) and run.any():
-        run[int(np.argmax(run))] = False
-    return np.asarray(~run)
+    pads = edges(read == vocab.pad)
+    if vocab.pad in (vocab.eos, vocab.eod, vocab.bos, vocab.cls) and pads.any():
+        text = np.flatnonzero(~pads)
+        first, last = (int(text[0]), int(text[-1])) if len(text) else (0, -1)
+        pads[last + 1 : last + 2] = False
+        pads[:first] = first > 1
+    return np.asarray(real & ~pads)
+
+
+def edges(pads: Bool[np.ndarray, " s"]) -> Bool[np.ndarray, " s"]:
+    """The runs of True at both ends."""
+    return np.asarray(np.logical_and.accumulate(pads) | np.logical_and.accumulate(pads[::-1])[::-1])
 
 
 def text_tokens(one: Row, vocab: Vocab | None) -> int:

@@ -29,7 +29,8 @@ class Row:
     `target` stands at the position that must say it. `real` is False where padding is. `answer` is what a decoder reads, where
     that is given. `sight()[q, k]`: position q may look at position k, where the data says so itself. `attends` is a 2-D
     attention mask as it was given. `kind` is provenance. `leaks` counts scored positions that can see their own answer, beside how
-    many the recipe declares (None: unknown). `lost` counts tokens of the text that neither what is read nor what is asked holds.
+    many the recipe declares (None: unknown). `body` is the text's own tokens, as far as they are known. `lost` counts tokens of the
+    text that neither what is read nor what is asked holds.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Row:
     segment: Int64[np.ndarray, " s"] | None = None
     kind: UInt8[np.ndarray, " s"] | None = None
     leaks: tuple[int, int] | None = None
+    body: Int64[np.ndarray, " b"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     lost: int | None = None
     text: str | None = None
 
@@ -122,13 +124,6 @@ class Evidence:
     def ends(self) -> set[int]:
         """Tokens that end a text."""
         return self.ids("eos", "eod")
-
-    def special(self) -> Bool[np.ndarray, " v"]:
-        """special[id]: the id is no ordinary text."""
-        assert self.vocab is not None
-        made = np.zeros(self.vocab.size, dtype=bool)
-        made[list(self.vocab.special)] = True
-        return made
 
     def spell(self, id: int) -> str:
         codec = None if self.vocab is None else self.vocab.codec

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.audit.check import Found, check, fail, many, ok, skipped, warn
+from maskdial.audit.check import Found, check, fail, many, ok, skipped, unknown, warn
+from maskdial.audit.inside import PAIRS
 from maskdial.audit.row import Evidence, Row
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool
+    from jaxtyping import Bool, Int64
 
 #: a decoder that reads what it must say, position by position, more often than this was given its own answers
 COPIED = 0.9
@@ -18,6 +19,8 @@ COPIED = 0.9
 
 @check("sight leak", "A position that can see its own answer copies it: the loss falls and nothing is learnt.")
 def sight_leak(e: Evidence) -> Found:
+    if not e.labels:
+        return skipped("the batches have no labels")
     known = [r.leaks for r in e.rows if r.leaks is not None]
     if known:
         found, allowed = (sum(pair[i] for pair in known) for i in (0, 1))
@@ -26,6 +29,8 @@ def sight_leak(e: Evidence) -> Found:
             return fail(f"{found:,} scored positions can see their own answer; the recipe means {allowed:,}", rows)
         return ok(f"{found:,} scored positions can see their own answer, as the recipe means it" if found else
                   "no scored position can see its own answer")  # fmt: skip
+    if sum(len(r.read) ** 2 for r in e.rows) > PAIRS and e.ours:
+        return skipped(f"rows as long as these have over {PAIRS:,} pairs of positions to look at (give fewer rows)")
     if e.ours:
         return skipped("the samples were made without provenance, or by members that differ in what they declare")
     if e.form == "elsewhere":
@@ -76,19 +81,26 @@ def documents_apart(e: Evidence) -> Found:
     crossing = [r.number for r in e.rows if r.number in packed and r.sight is not None and _crosses(r.sight(), packed[r.number])]
     if crossing:
         return fail(f"in {many(len(crossing), 'row')} documents see each other", crossing)
-    shown = [r.number for r in e.rows if r.number in packed and r.sight is None and r.attends is not None and r.form != "answer"]
+    shown = [r.number for r in e.rows if r.number in packed and r.sight is None and r.segment is None and r.attends is not None]
     if shown:
         return fail(f"in {many(len(shown), 'row')} positions start again, and an attention mask of ones lets documents see each other "
                     "(models find documents in positions only where no mask is given)", shown)  # fmt: skip
     if packed:
-        return ok(f"{many(len(packed), 'row')} hold several documents, kept apart")
-    inner = [r.number for r in e.rows if _inner_ends(r, e.ends)] if e.form == "next" else []
+        return ok(f"several documents in {many(len(packed), 'row')}, kept apart")
+    if not e.ends:
+        return unknown(e, "the id of an end of sequence")
+    if e.form != "next" and not e.windows:
+        return skipped("nothing tells how many documents a row holds")
+    inner = [r.number for r in e.rows if _inner_ends(r.body if e.windows else r.read[r.real], e.ends)]
     if not inner:
-        return ok("every row is one document" if e.ends else "no row says that it holds several documents")
+        return ok("no row goes on after an end-of-sequence token")
     if e.made:
-        return ok(f"{many(len(inner), 'row')} hold several documents as one segment, as joined packing means it")
-    return warn(f"{many(len(inner), 'row')} go on after an end-of-sequence token, and nothing keeps apart what stands before it "
-                "(right only for turns of one conversation, or where joined documents are meant)", inner)  # fmt: skip
+        return ok(f"{many(len(inner), 'row')} with text after an end-of-sequence token, read as one text, as the recipe means it")
+    if e.supervised:
+        return skipped(f"text goes on after an end-of-sequence token in {many(len(inner), 'row')}: nothing tells turns of one "
+                       "conversation from documents")  # fmt: skip
+    return warn(f"text goes on after an end-of-sequence token in {many(len(inner), 'row')}, and nothing keeps apart what stands before "
+                "it (right only where joined documents are meant)", inner)  # fmt: skip
 
 
 def _documents(r: Row) -> np.ndarray:
@@ -108,15 +120,16 @@ def _crosses(seen: Bool[np.ndarray, "s s"], documents: np.ndarray) -> bool:
     return bool((seen[:n, :n] & (documents[:, None] != documents[None, :])).any())
 
 
-def _inner_ends(r: Row, ends: set[int]) -> bool:
+def _inner_ends(ids: Int64[np.ndarray, " n"], ends: set[int]) -> bool:
     """Whether text goes on after an end token."""
-    ids = r.read[r.real]
     at = np.flatnonzero(np.isin(ids, list(ends)))
     return bool(len(at)) and bool((~np.isin(ids[at[0] :], list(ends))).sum() > 1)
 
 
 @check("blind rows", "A position that may look at nothing, not even itself, gets no number (NaN) out of attention.")
 def blind_rows(e: Evidence) -> Found:
+    if e.ours:
+        return ok("every position sees itself, by its order")
     if all(r.sight is None and r.attends is None for r in e.rows):
         return skipped("there is no attention mask to look at")
     blind = [r.number for r in e.rows if _blind(r)]

@@ -19,6 +19,9 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each objective.")] = 1,
     out: Annotated[Path | None, typer.Option(help="The folder to write (default: compare-DATA-BUDGET).")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew in a folder that holds another comparison.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="Settings of every run, e.g. length=256 model.preset=small.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
 ) -> None:
     """Train objectives on the same text with the same budget, ask them the same questions, write a report.
@@ -31,7 +34,7 @@ def compare(
 
       maskdial compare -o gpt,bert -o 'bert:whole_word=true,name=wwm' --budget 2Mtok --out words
 
-      maskdial compare -o t5,bart --data corpus/ --budget 5min --seeds 3
+      maskdial compare -o t5,bart --data corpus/ --budget 5min --seeds 3 model.preset=small
     """
     import shlex
     import sys
@@ -39,10 +42,12 @@ def compare(
     from maskdial.cli import answer
     from maskdial.evaluate.compare import compare as run
     from maskdial.evaluate.selection import DEFAULT, parse
+    from maskdial.train.config import setting
 
     chosen = parse(objectives or [",".join(DEFAULT)])
     command = shlex.join(["maskdial", *sys.argv[1:]]) if sys.argv[1:2] == ["compare"] else ""
-    found = run(chosen, data=data, budget=budget, seeds=seeds, out=out, overwrite=overwrite, command=command)
+    found = run(chosen, data=data, budget=budget, seeds=seeds, out=out, overwrite=overwrite, command=command,
+                **dict(setting(text) for text in settings or []))  # fmt: skip
     if json_:
         answer("results/1", found)
     else:

@@ -97,7 +97,7 @@ def compare(
     items = Items(corpus)
     runs = [Trained(e, seed, folder / "runs" / run_name(e, seed)) for e in chosen for seed in range(seeds)]
     trained = [one(r, config, corpus, items, progress) for r in runs]
-    made = results(trained, corpus, items, asked, seeds, created, command or spelled(chosen, data, asked.text, seeds))
+    made = results(trained, corpus, items, asked, seeds, created, command or spelled(chosen, data, asked.text, seeds, training))
     write(folder / "results.json", json.dumps(made, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     samples(folder, trained)
     write(folder / "views.json", json.dumps(views(chosen, corpus, items), ensure_ascii=False) + "\n")
@@ -211,11 +211,13 @@ def run_name(entry: Entry, seed: int) -> str:
     return entry.name if seed == 0 else f"{entry.name}-seed{seed}"
 
 
-def spelled(chosen: Sequence[Entry], data: Any, budget: str, seeds: int) -> str:
+def spelled(chosen: Sequence[Entry], data: Any, budget: str, seeds: int, training: Mapping[str, Any]) -> str:
     """The command that makes this comparison."""
     words = []
     for e in chosen:
         pairs = [f"{k}={v}" for k, v in e.options.items()] + ([f"name={e.name}"] if e.name != e.recipe else [])
         words.append("-o " + (shlex.quote(f"{e.recipe}:{','.join(pairs)}") if pairs else e.recipe))
     source = data if isinstance(data, str | Path) else getattr(data, "folder", "DATA")
-    return f"maskdial compare {' '.join(words)} --data {shlex.quote(str(source))} --budget {budget} --seeds {seeds}"
+    words += ["--data", shlex.quote(str(source)), "--budget", budget, "--seeds", str(seeds)]
+    words += [shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}") for key, value in training.items()]
+    return " ".join(["maskdial compare", *words])

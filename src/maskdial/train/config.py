@@ -145,7 +145,7 @@ class TrainConfig(Section):
 
     def with_overrides(self, overrides: Iterable[str] | Mapping[str, Any]) -> TrainConfig:
         """A copy with dotted keys set, from `key=value` texts or a mapping; unknown keys and wrong types are `UserError`."""
-        pairs = overrides.items() if isinstance(overrides, Mapping) else (_pair(text) for text in overrides)
+        pairs = overrides.items() if isinstance(overrides, Mapping) else (setting(text) for text in overrides)
         value = self.model_dump()
         for key, given in pairs:
             section, name = _find(value, key)
@@ -239,7 +239,8 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = 
     return made
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Any]:
+    """A dotted key and its value, from `key=value`."""
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"{text!r} is not a setting", hint="write key=value, e.g. length=256", code="usage")
