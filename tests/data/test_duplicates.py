@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskdial.cli.prepare import _warnings
 from maskdial.data import merge, prepare
 from maskdial.data.build import prepare_shard
 from maskdial.data.document import Document
+from maskdial.data.notices import notices
 from maskdial.data.options import Options
 from maskdial.data.split import ROW, SPACE, repeated, row_of, sample_floor, settle, text_hash
 
@@ -37,9 +37,9 @@ def test_what_came_before_is_counted_left_out_or_left_alone(sources, records, tm
     assert [len(c.train) + len(c.held_out) for c in made.values()] == [230, 160, 230]
     assert [c.manifest["tally"]["documents"] for c in made.values()] == [230, 230, 230]
     assert texts(made["report"].train) == texts(made["keep"].train)
-    assert "70 documents have the same text as one before them (--duplicates drop leaves them out)" in _warnings(made["report"].manifest)
-    assert "70 documents have the same text as one before them and were left out" in _warnings(made["drop"].manifest)
-    assert _warnings(made["keep"].manifest) == []
+    assert "70 documents have the same text as one before them (--duplicates drop leaves them out)" in notices(made["report"].manifest)
+    assert "70 documents have the same text as one before them and were left out" in notices(made["drop"].manifest)
+    assert notices(made["keep"].manifest) == []
     labels = {made["drop"].train.label(i) for i in range(len(made["drop"].train))}
     assert "again" not in labels, "the first of them stays"
 
