@@ -12,6 +12,7 @@ import torch
 
 import maskdial as md
 from maskdial.cli.runs import collect, table
+from maskdial.data import prepare
 from maskdial.errors import UserError
 from maskdial.model import log_probs
 from maskdial.train import load, train
@@ -118,3 +119,13 @@ def test_parameters_start_from_the_seed_and_the_global_generator_is_left_alone(t
     before = torch.get_rng_state()
     train(config(), md.objective("bert"), FakeCorpus(), tmp_path / "a", progress="off")
     assert before.equal(torch.get_rng_state())
+
+
+def test_a_budget_in_tokens_counts_the_text_of_pairs_too(tmp_path: Path) -> None:
+    lines = [" ".join(f"Sentence {i} of {d} says {i * d}." for i in range(3 + d % 9)) for d in range(400)]
+    (tmp_path / "text.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
+    corpus = prepare(str(tmp_path / "text.jsonl"), tmp_path / "corpus", vocab_size=300, progress="off")
+    result = train(config(budget="30ktok", length=64), md.objective("bert-nsp"), corpus, tmp_path / "run", progress="off")
+    raw = load(tmp_path / "run").config["corpus"]["raw"]
+    assert result.text_tokens < 0.9 * result.steps * config().rows * raw, "pairs that fill their rows would prove nothing"
+    assert result.text_tokens == pytest.approx(30_000, rel=0.05)

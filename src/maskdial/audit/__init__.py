@@ -41,6 +41,8 @@ def audit(
         from maskdial.recipes import objective as find
 
         objective = find(objective)
+    if rate is not None and not 0 <= rate <= 1:
+        raise ValueError(f"rate is a share from 0 to 1, not {rate}")
     path = isinstance(source, str | Path)
     reader = Source(objective, None if path else tokenizer, vocab, epochs, rows, seed, labels)
     evidence = of_path(source, reader, tokenizer, progress) if path else reader.read(source)

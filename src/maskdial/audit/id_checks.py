@@ -7,6 +7,7 @@ import numpy as np
 from maskdial.audit.check import Found, check, fail, many, ok, skipped, unknown, warn
 from maskdial.audit.row import Evidence, Row
 
+
 @check("ids", "An id without an embedding row stops training, or reads what belongs to nothing.")
 def ids(e: Evidence) -> Found:
     if e.vocab is None:

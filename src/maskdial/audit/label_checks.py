@@ -31,12 +31,12 @@ def end_of_sequence(e: Evidence) -> Found:
         return skipped("nothing is scored")
     ends = list(e.ends)
     if e.form == "answer":
-        without = [r.number for r in e.rows if r.scored.any() and not np.isin(r.target, ends).any()]
-        if not without:
+        endless = [r.number for r in e.rows if r.scored.any() and not np.isin(r.target, ends).any()]
+        if not endless:
             return ok("every answer ends")
         if e.objective is not None:
-            return ok(f"{many(len(without), 'answer')} end without a token of their own, as {e.name} writes them")
-        return warn(f"{many(len(without), 'answer')} of {len(e.rows)} have no end-of-sequence token", without)
+            return ok(f"{many(len(endless), 'answer')} without an end of its own, as {e.name} writes them")
+        return warn(f"no end-of-sequence token in {len(endless)} of {many(len(e.rows), 'answer')}", endless)
     asked = [r for r in e.rows if r.scored.any()]
     dropped = [r.number for r in asked if not _closes(r.target[r.scored], e.ends) and _end_follows(r, e.ends)]
     without = [r for r in asked if not np.isin(r.target[r.scored], ends).any()]

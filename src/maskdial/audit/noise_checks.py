@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from maskdial.audit.check import Found, check, fail, many, ok, skipped, warn
-from maskdial.audit.outside import restored
+from maskdial.audit.check import Found, check, fail, many, ok, skipped, unknown, warn
 from maskdial.audit.row import Evidence, Row
 from maskdial.sample import SILENT
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Int64
+    from jaxtyping import Bool, Float32, Int64
 
 #: standard deviations that chance is granted
 SIGMA = 4.0
@@ -44,14 +44,6 @@ def _same(a: Row, b: Row) -> bool:
     return len(a.read) == len(b.read) and len(a.target) == len(b.target) and bool((a.read == b.read).all() and (a.target == b.target).all())
 
 
-def _alike(a: Row, b: Row) -> bool:
-    """Whether two different texts have the same places hidden, as far as both reach."""
-    n = min(a.tokens, b.tokens)
-    first, second = np.flatnonzero(a.scored[:n]), np.flatnonzero(b.scored[:n])
-    common = len(np.intersect1d(first, second))
-    return common >= 3 and common >= 0.9 * max(len(first), len(second))
-
-
 def _beyond_chance(pairs: Sequence[tuple[Row, Row]], marks: Sequence[int]) -> list[int]:
     """Rows whose pair is the same; none unless they are more than chance makes."""
     found = [a.number for a, b in pairs if _same(a, b)]
@@ -67,9 +59,16 @@ def _drawn(e: Evidence) -> str:
         return "nothing is hidden: a causal model's rows are the same every time"
     if e.form == "elsewhere":
         return "answers stand elsewhere than they are asked for"
+    if e.form == "answer" and not e.made and not any(np.isin(r.read, _marks(e)).any() for r in e.rows):
+        return "no id that stands for hidden text is found in a source"
     if e.option("strategy") in ("lead", "principal"):
         return f"what {e.name} hides follows from the text alone"
     return ""
+
+
+def _marks(e: Evidence) -> list[int]:
+    """Ids that stand for hidden text."""
+    return [] if e.vocab is None else [*e.vocab.sentinels, *e.ids("mask")]
 
 
 @check("noise across epochs", "Static noise: in every epoch the same tokens are hidden, and a long run learns them by heart.")
@@ -77,15 +76,15 @@ def across_epochs(e: Evidence) -> Found:
     if why := _drawn(e):
         return skipped(why)
     if len(e.passes) < 2:
-        return skipped("this source can be read only once (give a DataLoader, or a function that returns one per epoch)")
-    first = {key: r for r in e.passes[0] if len(key := restored(r, e.vocab).tobytes()) and r.scored.any()}
-    again = [(first[key], r) for r in e.passes[1] if (key := restored(r, e.vocab).tobytes()) in first]
-    marks = [] if e.vocab is None else [*e.vocab.sentinels, *e.ids("mask")]
+        return skipped("this source was read only once (give a DataLoader, or a function that returns one per epoch)")
+    first = {key: r for r in e.rows if len(key := r.body.tobytes()) and r.scored.any()}
+    again = [(first[key], r) for r in e.passes[1] if (key := r.body.tobytes()) in first]
+    marks = _marks(e)
     if rows := _beyond_chance(again, marks):
-        return fail(f"{len(rows)} of {many(len(again), 'row')} have the same tokens hidden in the second epoch as in the first", rows)
-    slots = [(a, b) for a, b in zip(*e.passes[:2], strict=False) if restored(a, e.vocab).tobytes() != restored(b, e.vocab).tobytes()]
-    if alike := _repeats(slots):
-        return fail(f"{len(alike)} of {many(len(slots), 'row')} have the same places hidden as the row that stands there in the second "
+        return fail(f"in {len(rows)} of {many(len(again), 'row')} the same tokens are hidden in the second epoch as in the first", rows)
+    slots = min(map(len, e.passes[:2]))
+    if alike := _repeats(e.rows[:slots], e.passes[1][:slots], np.eye(slots, dtype=bool)):
+        return fail(f"in {len(alike)} of {many(slots, 'row')} the same places are hidden as in the row that stands there in the second "
                     "epoch", alike)  # fmt: skip
     if not again:
         return skipped("no row of the first epoch came again in the second")
@@ -100,40 +99,49 @@ def across_epochs(e: Evidence) -> Found:
 def across_workers(e: Evidence) -> Found:
     if (why := _drawn(e)) or e.form != "in place":
         return skipped(why or "a second stream does not tell which places are hidden")
-    others = [r for r in e.rows if r.scored.sum() > 2]
-    keys = {id(r): restored(r, e.vocab).tobytes() for rows in (others, *e.ranks) for r in rows}
-    ranks = [(a, b) for rank in e.ranks for a, b in zip(e.rows, rank, strict=False) if keys.get(id(a)) != keys[id(b)] and id(a) in keys]
-    if found := _repeats(ranks):
-        return fail(f"{len(found)} of {many(len(ranks), 'row')} have the same places hidden on two ranks", found)
-    both = [a.number for rank in e.ranks for a, b in zip(e.rows, rank, strict=False) if keys.get(id(a)) == keys[id(b)]]
-    if both:
-        return warn(f"{many(len(both), 'row')} came on two ranks at once: the data is not divided among them", both)
-    pairs = [(a, b) for i, a in enumerate(others) for b in others[:i] if _near(a, b) and keys[id(a)] != keys[id(b)]]
-    if found := _repeats(pairs):
-        return fail(f"{many(len(found), 'row')} have the same places hidden as another row of the same pass", found)
+    for rank in e.ranks:
+        both = min(len(e.rows), len(rank))
+        if found := _repeats(e.rows[:both], rank[:both], np.eye(both, dtype=bool)):
+            return fail(f"in {len(found)} of {many(both, 'row')} the same places are hidden on two ranks", found)
+        if shared := [a.number for a, b in zip(e.rows, rank, strict=False) if a.body.tobytes() == b.body.tobytes() and a.scored.sum() > 2]:
+            return warn(f"{many(len(shared), 'row')} came on two ranks at once: the data is not divided among them", shared)
+    size = np.array([r.scored.sum() for r in e.rows])
+    near = abs(size[:, None] - size) <= 1 + np.minimum(size[:, None], size) // 4  # rows that hide about as much
+    if found := _repeats(e.rows, e.rows, np.tril(near, -1)):
+        return fail(f"in {many(len(found), 'row')} the same places are hidden as in another row of the same pass", found)
     if not e.ranks:
         return ok("no two rows of a pass have the same places hidden (ranks are compared where a function that takes `rank` is given)")
     return ok("no two rows, and no two ranks, have the same places hidden")
 
 
-def _near(a: Row, b: Row) -> bool:
-    """Whether two rows hide about as much, so that they are worth comparing."""
-    return abs(int(a.scored.sum()) - int(b.scored.sum())) <= 1 + min(a.scored.sum(), b.scored.sum()) // 4
+def _repeats(first: Sequence[Row], again: Sequence[Row], compared: Bool[np.ndarray, "n m"]) -> list[int]:
+    """Rows of `first` with the same places hidden, as far as both reach, as a row of `again` of another text that they are compared
+    with; none unless they are more than chance makes."""
+    if not len(first) or first[0].form != "in place":
+        return []
+    (a, long_a, text_a), (b, long_b, text_b) = _places(first, again), _places(again, first)
+    shorter = np.minimum(long_a[:, None], long_b)
+    in_a, in_b = (np.take_along_axis(np.cumsum(p, axis=1), at, axis=1) for p, at in ((a, shorter), (b, shorter.T)))
+    fewer, more = np.minimum(in_a, in_b.T), np.maximum(in_a, in_b.T)
+    compared = compared & (text_a[:, None] != text_b) & (a.sum(1)[:, None] > 2) & (b.sum(1) > 2)
+    common = a @ b.T
+    found = compared & (common >= 3) & (common >= 0.9 * more)
+    kinds, counts = np.unique(np.stack([shorter[compared], fewer[compared]]), axis=1, return_counts=True)
+    expected = sum(count * _chance_alike(int(n), int(k)) for (n, k), count in zip(kinds.T, counts, strict=True))
+    return np.flatnonzero(found.any(axis=1)).tolist() if found.sum() > expected + SIGMA * expected**0.5 + 1 else []
 
 
-def _repeats(pairs: Iterable[tuple[Row, Row]]) -> list[int]:
-    """Rows of pairs of different texts that hide the same places, where those are more than chance makes."""
-    pairs = [(a, b) for a, b in pairs if a.form == "in place" and a.scored.sum() > 2 and b.scored.sum() > 2]
-    found = [a.number for a, b in pairs if _alike(a, b)]
-    expected = sum(_chance_alike(a, b) for a, b in pairs)
-    return sorted(set(found)) if len(found) > expected + SIGMA * expected**0.5 + 1 else []
+def _places(rows: Sequence[Row], others: Sequence[Row]) -> tuple[Float32[np.ndarray, "n s"], Int64[np.ndarray, " n"], NDArray[Any]]:
+    """1 where a row hides a token, one place further right (a cumulative sum begins with 0), each row's length, and its text."""
+    made = np.zeros((len(rows), 1 + max((len(r.read) for r in (*rows, *others)), default=0)), dtype=np.float32)
+    for place, r in zip(made, rows, strict=True):
+        place[1 : 1 + len(r.target)] = r.scored
+    return made, np.array([r.tokens for r in rows]), np.array([hash(r.body.tobytes()) for r in rows])
 
 
-def _chance_alike(a: Row, b: Row) -> float:
-    n = min(a.tokens, b.tokens)
-    k = min(int(a.scored[:n].sum()), int(b.scored[:n].sum()))
-    spare = max(1, round(0.1 * k))
-    return sum(comb(k, j) * comb(n - k, j) for j in range(spare + 1)) / max(1, comb(n, k)) if k else 0.0
+def _chance_alike(n: int, k: int) -> float:
+    """How likely it is that k places of n, drawn twice, are nearly the same ones."""
+    return sum(comb(k, j) * comb(n - k, j) for j in range(max(1, round(0.1 * k)) + 1)) / max(1, comb(n, k)) if k else 0.0
 
 
 # --- how much, and how ----------------------------------------------------------------------------------------------------------
@@ -194,7 +202,7 @@ def mixture(e: Evidence) -> Found:
     if e.form != "in place":
         return skipped("no token is hidden in place")
     if e.vocab is None or e.vocab.mask is None:
-        return skipped("no [MASK] id is known (give tokenizer= or vocab=)")
+        return unknown(e, "the id of [MASK]")
     at = [(r.read[r.scored], r.target[r.scored]) for r in e.rows]
     read, target = (np.concatenate([pair[i] for pair in at] or [np.zeros(0)]) for i in (0, 1))
     if not len(read):

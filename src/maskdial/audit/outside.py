@@ -138,14 +138,18 @@ def form_of(given: Sequence[Raw], vocab: Vocab | None, labels: Labels) -> tuple[
         return "next", True, labels == "shifted" and ahead >= NEARLY > copied
     if ahead >= NEARLY and not masked:
         return "next", False, not own and not any("shift_labels" in raw.fields for raw in given)
-    return ("in place" if own or labels == "in_place" or _in_place(given) else "answer"), False, False
+    return ("in place" if own or _in_place(given) else "answer"), False, False
 
 
 def _in_place(given: Sequence[Raw]) -> bool:
-    """Whether most of what is asked stands there itself or behind one and the same id: else source and answer happen to be as long."""
-    pairs = [(raw.read[at], raw.labels[at]) for raw in given if raw.labels is not None
-             for at in [(raw.labels != SILENT) & (raw.fields.get("attention_mask", raw.read * 0 + 1).reshape(-1, len(raw.read))[0] != 0)]]
-    read, target = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
+    """Whether most of what is asked stands there itself, or behind one and the same id: else source and answer happen to be as long."""
+    asked = [(np.zeros(0, dtype=np.int64),) * 2]
+    for raw in given:
+        if (labels := raw.labels) is not None:
+            flags = raw.fields.get("attention_mask")
+            at = (labels != SILENT) & (True if flags is None or flags.ndim > 1 else flags.astype(bool))
+            asked.append((raw.read[at], labels[at]))
+    read, target = (np.concatenate([pair[i] for pair in asked]) for i in (0, 1))
     hidden = read[read != target]
     commonest = np.unique(hidden, return_counts=True)[1].max(initial=0)
     return bool(2 * (len(read) - len(hidden) + commonest) >= len(read))
@@ -191,7 +195,7 @@ def _real(
     real = np.ones(len(read), dtype=bool)
     if "attention_mask" in raw.fields:  # a position that neither sees nor is seen
         seen = _sight(raw)
-        real = seen.any(axis=0) | seen.any(axis=1)
+        real = np.asarray(seen.any(axis=0) | seen.any(axis=1))
     if vocab is None or vocab.pad is None:
         return real
     pads = edges(read == vocab.pad)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from maskdial.audit.check import many
 from maskdial.audit.row import Evidence
 from maskdial.audit.sources import of_recipe
 from maskdial.data.cache import cache_folder, open_or_prepare
@@ -61,7 +62,7 @@ def of_corpus(
         table = corpus.rows(raw, 0, count, seed=seed, packing=packing, **plan)
     made = of_recipe(name, table, objective, corpus.vocab, epochs, seed)
     made.windows = not alone
-    made.notes.append(f"{corpus.name}: {part.num_documents:,} documents, tokenizer {corpus.tokenizer.name}")
+    made.notes.append(f"{corpus.name}: {many(part.num_documents, 'document')} to train on, tokenizer {corpus.tokenizer.name}")
     made.left_out = left_out(corpus.manifest)
     if not part.supervised:
         some = range(min(rows, part.num_documents))

@@ -59,6 +59,11 @@ class Row:
         return int(self.real.sum())
 
 
+def _gap(silent: Bool[np.ndarray, " n"]) -> bool:
+    """Whether two neighbours are asked nothing, before the end: one alone is where a packed document begins."""
+    return bool((silent[:-3] & silent[1:-2]).any())
+
+
 @dataclass
 class Evidence:
     """All that the checks look at.
@@ -105,7 +110,7 @@ class Evidence:
         if self.objective is not None:
             return "part" in self.objective.needs and self.objective.pairs is None
         asked = [r for r in self.rows if r.scored.any()]
-        return self.form == "next" and any(not r.scored[: r.tokens // 2].any() or r.scored.sum() < r.tokens - 2 for r in asked)
+        return self.form == "next" and any(not r.scored[: r.tokens // 2].any() or _gap(~r.scored[r.real]) for r in asked)
 
     def option(self, name: str) -> Any:
         """An option of the recipe, its default where it was not set; None where there is no recipe or no such option."""

@@ -9,6 +9,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from maskdial.audit.inside import form_of as form_of_samples
 from maskdial.audit.inside import rows_of
 from maskdial.audit.outside import Labels, Raw, form_of, raws, restored, row
@@ -49,52 +51,51 @@ class Source:
         if callable(source) and not hasattr(source, "__iter__") and not hasattr(source, "__getitem__"):
             return self.loaders(source)
         first, items = _peeked(source)
-        if first is None:
-            raise UserError("there is nothing to audit: no row came", code="audit.empty")
         return self.featured(source, items) if _is_feature(first) else self.batches(source, items)
 
     # --- recipes --------------------------------------------------------------------------------------------------------------
 
     def samples(self, table: Samples) -> Evidence:
         made = rows_of(table, self.objective)
+        for one in made:
+            one.body = restored(one, self._vocab())
         name = f"{len(made)} samples of {table.objective or 'no name'}"
         return Evidence(name, [made], form_of_samples(table), self._vocab(), self.objective, ours=True, made=True, seed=self.seed)
 
     def featured(self, source: Any, items: Iterable[Any]) -> Evidence:
         """Features without labels under a recipe."""
-        features = list(islice(items, self.rows))
         if self.guest is None:
             raise UserError("which ids are special is not known", hint="give tokenizer= or vocab=", code="audit.tokenizer")
+        refused: list[tuple[int, str]] = []
+        features = _taken(items, self.rows, refused)
         parted = isinstance(features[0], Mapping) and any(features[0].get(name) is not None for name in PART[:-1])
         objective = self.objective or getattr(source, "objective", None) or _recipe("sft" if parted else "gpt")
         reader = Reader(objective, self.guest, self.seed)
-        bodies = [reader.read(_numbered(feature, n)) for n, feature in enumerate(features)]
-        rows = reader.rows(bodies)
-        return of_recipe(f"{len(features)} features", rows, objective, self.guest.vocab, self.epochs, self.seed,
-                         [f for f in features if isinstance(f, Mapping)])  # fmt: skip
+        bodies = _taken((reader.read(_numbered(feature, n)) for n, feature in enumerate(features)), self.rows, refused)
+        if not bodies:
+            raise _empty(refused)
+        made = of_recipe(f"{len(bodies)} features", reader.rows(bodies), objective, self.guest.vocab, self.epochs, self.seed)
+        made.features, made.refused = [f for f in features[: len(bodies)] if isinstance(f, Mapping)], refused
+        return made
 
     # --- from outside -----------------------------------------------------------------------------------------------------------
 
     def collated(self, collator: Callable[..., Any], features: Iterable[Any]) -> Evidence:
         """A collator over features, each epoch anew."""
-        held, ours = list(islice(_items(features), self.rows)), hasattr(collator, "reader") and hasattr(collator, "set_epoch")
-        self._learn(collator, held)
+        if isinstance(features, Mapping):
+            raise UserError(f"features are rows, and this is a mapping of {', '.join(map(str, features))}", code="audit.source",
+                            hint="give a list of features, or a dataset of them")  # fmt: skip
         before, passes, refused = getattr(collator, "epoch", 0), [], list[tuple[int, str]]()
+        held, ours = _taken(_items(features), self.rows, refused), hasattr(collator, "reader") and hasattr(collator, "set_epoch")
+        self._learn(collator, held)
         for epoch in range(self.epochs):
             if ours:
                 collator.set_epoch(epoch)  # type: ignore[attr-defined]
                 given = [_numbered(feature, n) for n, feature in enumerate(held)]
             else:  # collators may change what they are given
                 given = [dict(f) if isinstance(f, Mapping) else f for f in held]
-            found: list[Raw] = []
-            for first in range(0, len(given), BATCH):
-                try:
-                    found += raws(collator(given[first : first + BATCH]))
-                except UserError:
-                    raise
-                except Exception as error:
-                    refused += [(first, f"{type(error).__name__}: {error}")] if epoch == 0 else []
-            passes.append(found)
+            batches = map(collator, (given[first : first + BATCH] for first in range(0, len(given), BATCH)))
+            passes.append(self._pass(batches, refused))
         if ours:
             collator.set_epoch(before)  # type: ignore[attr-defined]
         name = f"{len(held)} features through {type(collator).__name__}"
@@ -103,6 +104,10 @@ class Source:
     def loaders(self, make: Callable[..., Any]) -> Evidence:
         """A function that returns a new loader for each epoch, and for each rank if it takes `rank`."""
         takes = inspect.signature(make).parameters
+        if wants := [p.name for p in takes.values() if p.default is p.empty and p.kind < p.VAR_KEYWORD and p.kind != p.VAR_POSITIONAL
+                     and p.name not in ("epoch", "rank")]:  # fmt: skip
+            raise UserError(f"the function wants {', '.join(wants)}", hint="a function that returns a loader takes nothing, or `epoch`, "
+                            "`rank` or both by these names", code="audit.source")  # fmt: skip
         refused: list[tuple[int, str]] = []
 
         def read(epoch: int, rank: int) -> list[Raw]:
@@ -125,14 +130,11 @@ class Source:
     def _pass(self, items: Iterator[Any], refused: list[tuple[int, str]]) -> list[Raw]:
         found: list[Raw] = []
         while len(found) < self.rows:
-            try:
-                batch = next(items, None)
-            except Exception as error:
-                refused.append((len(found), f"{type(error).__name__}: {error}"))
+            before = len(refused)
+            if not (batch := _taken(items, 1, refused)) or len(refused) > before:
+                refused[before:] = [(len(found), why) for _, why in refused[before:]]
                 break
-            if batch is None:
-                break
-            found += raws(batch)
+            found += raws(batch[0])
         return found[: self.rows]
 
     def _learn(self, collator: Any, features: Any) -> None:
@@ -142,18 +144,22 @@ class Source:
             self.guest, self.objective = self.guest or reader.guest, self.objective or reader.objective
             layout = collator.edge.layout or reader.objective.layout
             two = layout == "encoder-decoder"
-            own = form_of_samples(reader.samples([features[n] for n in range(min(BATCH, len(features)))]))
+            if not (some := _taken(_items(features), BATCH, [])):
+                return
+            own = form_of_samples(reader.samples(some))
             self.made = "answer" if two else "next" if own == "answer" else own, not two and collator.edge.shifts(layout)
         elif self.guest is None and tokenizer is not None:
             self.guest = guest(tokenizer)
 
     def _outside(self, name: str, passes: list[list[Raw]], ranks: Sequence[list[Raw]] = (), refused: Sequence[tuple[int, str]] = (),
                  features: Sequence[Mapping[str, Any]] = ()) -> Evidence:  # fmt: skip
+        if not any(passes) and not refused:
+            raise _empty(refused)
         vocab = self._vocab()
         form, shifts, shifted = (*self.made, False) if self.made else form_of(passes[0], vocab, self.labels)
         made = [[row(raw, n, form, shifts, vocab) for n, raw in enumerate(found)] for found in (*passes, *ranks)]
         for one in made[0]:
-            one.text = _text(restored(one, vocab), vocab)
+            one.text = _text(one.body, vocab)
         labels = any(raw.labels is not None for raw in passes[0])
         return Evidence(name, made[: len(passes)], form, vocab, self.objective, labels=labels, shifted=shifted, made=self.made is not None,
                         seed=self.seed, ranks=made[len(passes) :], features=features, refused=list(dict.fromkeys(refused)))  # fmt: skip
@@ -162,16 +168,14 @@ class Source:
         return None if self.guest is None else self.guest.vocab
 
 
-def of_recipe(
-    name: str, rows: Any, objective: Any, vocab: Any, epochs: int, seed: int, features: Sequence[Mapping[str, Any]] = ()
-) -> Evidence:
+def of_recipe(name: str, rows: Any, objective: Any, vocab: Any, epochs: int, seed: int) -> Evidence:
     """A recipe's own samples of these rows, epoch by epoch."""
     bodies = [rows.tokens[a:b].astype(int) for a, b in zip(rows.offsets[:-1], rows.offsets[1:], strict=True)]
     tables = [objective(rows, vocab, seed=seed, epoch=epoch, provenance=True) for epoch in range(epochs)]
     passes = [rows_of(table, objective, bodies) for table in tables]
     for one, body in zip(passes[0], bodies, strict=True):
         one.text = _text(body, vocab)
-    return Evidence(name, passes, form_of_samples(tables[0]), vocab, objective, ours=True, made=True, seed=seed, features=features)
+    return Evidence(name, passes, form_of_samples(tables[0]), vocab, objective, ours=True, made=True, seed=seed)
 
 
 def _text(ids: Any, vocab: Any) -> str | None:
@@ -194,11 +198,28 @@ def _items(source: Any) -> Iterable[Any]:
                     hint="give a path, batches, a DataLoader, (collator, features) or a function that returns a DataLoader")  # fmt: skip
 
 
+def _taken(items: Iterable[Any], count: int, refused: list[tuple[int, str]]) -> list[Any]:
+    """Up to `count` items. Where they stop with an error, `refused` is told after how many, and why."""
+    made: list[Any] = []
+    try:
+        made.extend(islice(items, count))  # keeps what came before an error
+    except Exception as error:  # anybody's data can raise anything
+        said = str(error).strip().splitlines() or [""]  # a DataLoader's worker sends a traceback, whose last line is the error
+        refused.append((len(made), f"{type(error).__name__}: {error}" if len(said) < 2 else said[-1]))
+    return made
+
+
+def _empty(refused: Sequence[tuple[int, str]]) -> UserError:
+    return UserError("there is nothing to audit: no row came" + "".join(f" ({why})" for _, why in refused[:1]), code="audit.empty",
+                     hint="give data with at least one row")  # fmt: skip
+
+
 def _peeked(source: Any) -> tuple[Any, Iterator[Any]]:
-    """The first item (None: there is none), and all items."""
-    items = iter(_items(source))
-    first = next(items, None)
-    return first, items if first is None else chain([first], items)
+    """The first item, and all items. `UserError` when there is none."""
+    items, refused = iter(_items(source)), list[tuple[int, str]]()
+    if not (first := _taken(items, 1, refused)):
+        raise _empty(refused)
+    return first[0], chain(first, items)
 
 
 def _is_feature(item: Any) -> bool:
@@ -206,7 +227,7 @@ def _is_feature(item: Any) -> bool:
     if not isinstance(item, Mapping):
         return isinstance(item, list) and all(isinstance(id, int) for id in item)
     ids = item.get("tokens", item.get("input_ids"))
-    return "labels" not in item and ids is not None and not hasattr(ids[0] if len(ids) else 0, "__len__") and getattr(ids, "ndim", 1) == 1
+    return "labels" not in item and ids is not None and np.ndim(ids[0] if len(ids) else 0) == 0
 
 
 def _numbered(feature: Any, number: int) -> Any:

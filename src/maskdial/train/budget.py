@@ -33,7 +33,7 @@ class Budget:
     amount: float
     text: str
 
-    def steps(self, tokens_a_step: int, flops_a_step: float) -> int | None:
+    def steps(self, tokens_a_step: float, flops_a_step: float) -> int | None:
         """Steps that fill the budget (at least one; the last one may overshoot); None for time, which must be measured."""
         if self.kind == "time":
             return None

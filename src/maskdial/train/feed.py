@@ -27,6 +27,10 @@ HINTS = {
 }
 
 
+#: pairs whose mean length stands for all of them when a budget in tokens becomes steps: a hundredth of it is chance
+SAMPLED_PAIRS = 1024
+
+
 @dataclass(frozen=True)
 class Piece:
     """Samples first … first + count − 1 (of a mixture's member: its own) of one epoch: one batch."""
@@ -77,6 +81,13 @@ class Feed:
 
     def one(self, first: int) -> Sequence[Piece]:
         return self.pieces(first, 1)
+
+    def tokens_a_row(self) -> float:
+        """Text tokens a row: those of a window, or of pairs, which are of many lengths, the mean of the first ones."""
+        if "pairs" not in self._plan:
+            return float(self.raw)
+        rows = self.corpus.rows(self.raw, 0, SAMPLED_PAIRS, seed=self.seed, part=self.part, packing=self.packing, **self._plan)
+        return len(rows.tokens) / len(rows)
 
     def epochs(self, first: int, count: int) -> Iterator[tuple[int, int, int]]:
         """(first, count, epoch) of each run of samples in one epoch."""

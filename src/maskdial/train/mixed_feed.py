@@ -89,7 +89,7 @@ def mixed_steps(asked: Budget, config: TrainConfig, feed: MixedFeed, flops: Call
         return None
     if asked.kind == "steps":
         return asked.steps(1, 1.0)
-    costs = {name: float(one.raw) if asked.kind == "tokens" else flops(one) / config.rows for name, one in feed.feeds.items()}
+    costs = {name: one.tokens_a_row() if asked.kind == "tokens" else flops(one) / config.rows for name, one in feed.feeds.items()}
 
     def spent(steps: int) -> float:
         samples = steps * config.rows

@@ -103,7 +103,7 @@ def _plan(config: TrainConfig, asked: Budget, objective: Objective | Mixture, co
     if isinstance(feed, MixedFeed):
         steps = mixed_steps(asked, config, feed, used)
     else:
-        steps = asked.steps(config.rows * raw, used(feed) if asked.kind == "flops" else 0.0)
+        steps = asked.steps(config.rows * feed.tokens_a_row(), used(feed) if asked.kind == "flops" else 0.0)
     return {
         "format": 1,
         "objective": {"name": objective.name, "options": dict(objective.options), "layout": objective.layout},
