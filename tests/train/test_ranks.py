@@ -221,7 +221,7 @@ def test_torchrun(tmp_path: Path) -> None:
     answer = json.loads(done.stdout)
     assert (answer["data"]["steps"], answer["data"]["loss"] > 0) == (3, True)
     assert done.stderr.count(" parameters, 3steps") == 1, "rank 0 alone speaks"
-    assert load(tmp_path / "run").config["corpus"]["name"] == "0.667 birds.txt + 0.333 stones.txt"
+    assert load(tmp_path / "run").config["corpus"]["name"] == "0.667 birds + 0.333 stones"
 
 
 def test_one_process_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

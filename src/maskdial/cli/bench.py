@@ -122,7 +122,7 @@ def step(
 
 def _print_memory(one: dict[str, Any]) -> None:
     took = "not measured: this system does not tell" if one["bytes"] is None else f"{one['bytes'] / 2**20:,.0f} MiB"
-    share = "" if one["ratio"] is None else f", 1/{1 / one['ratio']:.0f} of it"
+    share = "" if one["ratio"] is None else f", of which this is {one['ratio']:.1%}"
     print(f"loss and gradient at V = {one['vocab']:,}, {one['scored']:,} of {one['positions']:,} positions scored: {took} "
           f"(logits of all positions {one['full'] / 2**20:,.0f} MiB{share})")  # fmt: skip
 
