@@ -249,7 +249,7 @@ def test_what_is_no_data_is_refused(source, code):
 def test_no_batch_of_a_known_shape_stops_an_audit(seed):
     """Whatever ids, labels and masks hold, each check ends with a sentence."""
     g = np.random.default_rng(seed)
-    rows, size, answer = int(g.integers(0, 4)), int(g.integers(0, 12)), int(g.integers(0, 9))
+    rows, size, answer = int(g.integers(1, 4)), int(g.integers(0, 12)), int(g.integers(0, 9))
     ids = g.integers(-2, 110, (rows, size))
     parts = {
         "labels": [None, ids, np.where(g.random((rows, size)) < 0.5, -100, ids), np.full((rows, size), -100),

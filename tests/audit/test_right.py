@@ -68,7 +68,7 @@ def test_answers_without_an_end_are_found():
 def test_ids_that_the_vocabulary_does_not_name_are_not_judged():
     audit = md.audit([batch(np.where(ASKED % 5 == 0, 3, IDS), np.where(ASKED % 5 == 0, IDS, -100))], vocab=md.Vocab(size=96))
     for name in ("random replacements", "special tokens hidden", "mask, random, kept", "documents apart", "start"):
-        assert "names none" in audit[name].say, name
+        assert "the vocabulary names no " in audit[name].say, name
 
 
 @pytest.mark.parametrize("at", [0, 9])
@@ -84,7 +84,10 @@ def test_data_that_breaks_off_is_read_up_to_there(at):
             return rows()
 
     loader = DataLoader(Stream(), batch_size=3, collate_fn=masked(tokenizer))
-    for source in (loader, lambda: loader, (masked(tokenizer), rows()), *([rows()] if at else [])):
+    if not at:  # nothing came at all
+        with pytest.raises(md.UserError, match="no row came"):
+            md.audit(loader)
+    for source in (lambda: loader, (masked(tokenizer), rows()), *([loader, rows()] if at else [])):
         found = md.audit(source, tokenizer=tokenizer)["collator"]
         assert (found.level, found.say) == ("fail", f"the data stops after {at} rows: ValueError: row is broken")
 

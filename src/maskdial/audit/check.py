@@ -83,4 +83,4 @@ def many(count: int, one: str) -> str:
 
 def unknown(e: Evidence, what: str) -> Found:
     """Skipped for want of ids: nobody said which they are, or the vocabulary has none."""
-    return skipped(f"{what} is not known (give tokenizer= or vocab=)" if e.vocab is None else f"{what}: the vocabulary names none")
+    return skipped(f"no {what} is known (give tokenizer= or vocab=)" if e.vocab is None else f"the vocabulary names no {what}")

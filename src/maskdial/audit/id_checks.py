@@ -11,7 +11,7 @@ from maskdial.audit.row import Evidence, Row
 @check("ids", "An id without an embedding row stops training, or reads what belongs to nothing.")
 def ids(e: Evidence) -> Found:
     if e.vocab is None:
-        return unknown(e, "the size of the vocabulary")
+        return unknown(e, "size of a vocabulary")
     size = e.vocab.size
     beyond = [r.number for r in e.rows if _beyond(r.read, size) or _beyond(r.target[r.scored], size)]
     if beyond:
@@ -29,7 +29,7 @@ def specials_hidden(e: Evidence) -> Found:
     if e.form != "in place":
         return skipped("no token is hidden in place")
     if e.vocab is None or not e.ids("cls", "sep", "bos", "pad", "mask", "start"):
-        return unknown(e, "what stands around a text")
+        return unknown(e, "token that frames a text")
     frame = list(e.ids("cls", "sep", "bos", "pad", "mask", "start") - (e.ends if e.vocab.sep not in e.ends or e.ours else e.ids("eod")))
     touched = {r.number: n for r in e.rows if (n := int((r.scored & np.isin(r.target, frame)).sum()))}
     if not touched:
@@ -45,7 +45,7 @@ def random_replacements(e: Evidence) -> Found:
     if e.form != "in place":
         return skipped("no token is replaced in place")
     if e.vocab is None or e.vocab.mask is None:
-        return unknown(e, "the id of [MASK]")
+        return unknown(e, "[MASK] token")
     special = np.array(sorted(e.vocab.special - {e.vocab.mask}))
     total, found = 0, dict[int, int]()
     for r in e.rows:
@@ -64,7 +64,7 @@ def sentinels(e: Evidence) -> Found:
     if e.form != "answer":
         return skipped("there is no second stream")
     if e.vocab is None or not e.vocab.sentinels:
-        return unknown(e, "which ids are sentinels")
+        return unknown(e, "sentinel")
     known = list(e.vocab.sentinels)
     used = {r.number: (_in(r.read, known), _in(r.target, known)) for r in e.rows}
     if not any(len(source) for source, _ in used.values()):

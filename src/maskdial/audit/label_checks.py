@@ -26,7 +26,7 @@ def end_of_sequence(e: Evidence) -> Found:
     if e.form in ("in place", "elsewhere"):
         return skipped("a model that fills in does not write an end")
     if not e.ends:
-        return unknown(e, "the id of an end of sequence")
+        return unknown(e, "end-of-sequence token")
     if not any(r.scored.any() for r in e.rows):
         return skipped("nothing is scored")
     ends = list(e.ends)
@@ -60,7 +60,7 @@ def _end_follows(r: Row, ends: set[int]) -> bool:
 @check("truncated answers", "An answer that is cut where the row ends teaches to stop in the middle, or not to stop.")
 def truncated_answers(e: Evidence) -> Found:
     if not e.ends:
-        return unknown(e, "the id of an end of sequence")
+        return unknown(e, "end-of-sequence token")
     if e.form == "answer" and not e.made:
         lengths = [int(r.scored.sum()) for r in e.rows]
         closed = [_closes(r.target[r.scored], e.ends) for r in e.rows]
@@ -92,7 +92,7 @@ def _asked_to_the_end(r: Row) -> bool:
 def start(e: Evidence) -> Found:
     starts = e.ids("bos", "cls", "start")
     if not starts:
-        return unknown(e, "the id of a start")
+        return unknown(e, "start token")
     doubled = [r.number for r in e.rows for ids in [r.read[r.real][:2]] if len(ids) == 2 and ids[0] == ids[1] and int(ids[0]) in starts]
     if doubled:
         return fail(f"two start tokens at the beginning of {many(len(doubled), 'row')}", doubled)

@@ -202,7 +202,7 @@ def mixture(e: Evidence) -> Found:
     if e.form != "in place":
         return skipped("no token is hidden in place")
     if e.vocab is None or e.vocab.mask is None:
-        return unknown(e, "the id of [MASK]")
+        return unknown(e, "[MASK] token")
     at = [(r.read[r.scored], r.target[r.scored]) for r in e.rows]
     read, target = (np.concatenate([pair[i] for pair in at] or [np.zeros(0)]) for i in (0, 1))
     if not len(read):

@@ -88,7 +88,7 @@ def documents_apart(e: Evidence) -> Found:
     if packed:
         return ok(f"several documents in {many(len(packed), 'row')}, kept apart")
     if not e.ends:
-        return unknown(e, "the id of an end of sequence")
+        return unknown(e, "end-of-sequence token")
     if e.form != "next" and not e.windows:
         return skipped("nothing tells how many documents a row holds")
     inner = [r.number for r in e.rows if _inner_ends(r.body if e.windows else r.read[r.real], e.ends)]
