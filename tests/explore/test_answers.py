@@ -263,7 +263,7 @@ def test_a_dial_move_at_64_tokens_is_quick(answers):
             start = time.thread_time()
             json.dumps(answers(request | {"seed": seed}))
             times.append(time.thread_time() - start)
-        if min(times) > 0.04:  # 20 ms is the aim, measured in benchmarks; twice that is a defect on any machine
+        if min(times) > 0.04:  # 20 ms is the aim (tests.explore.speed measures it); twice that is a defect on any machine
             slow.append((name, min(times)))
     assert slow == []
 
