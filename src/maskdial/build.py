@@ -11,10 +11,10 @@ import numpy as np
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, edit_frame
 from maskdial.corruption.separate import languages
-from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text, offsets_of
 from maskdial.corruption.units import ask_frame, decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
 from maskdial.corruption.words import first_parts
+from maskdial.rng import ZERO
 from maskdial.sample import MASK, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
 from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
 from maskdial.vocab import Vocab
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 #: no token
 NONE = np.empty(0, dtype=np.int32)
+
+# The C library gives blocks of memory above a bound (128 KB) back to the system and gets them anew, page by page, until it has seen
+# a larger one come back: then that one's size is the bound. This one is never touched and so takes no memory; without it BART's
+# batches of 65,000 tokens take twice the time.
+_large = np.empty(1 << 24, dtype=np.uint8)
+del _large
 
 
 class Build:
@@ -60,13 +66,11 @@ class Build:
         self.total = np.empty(number, dtype=np.int64) if answers else self.source
         self.middle = np.empty(number, dtype=np.int64) if answers else self.end
         self.at = np.empty(number, dtype=np.int64) if self.front else self.begin
-        cut = self.out[:0] if self.between is None else self.cut
+        cut = ZERO if self.between is None else self.cut
         lay_out(lengths, cut, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
         framed = self.opened or added > 0
-        #: the steps that write; others leave the text as it is
-        self.writing = [step for step in objective.steps if type(step).write is not Keep.write]
         #: whether what is read is the rows' tokens, unchanged and unframed: then it is not copied
-        self.as_it_is = not framed and not answers and not self.writing
+        self.as_it_is = not framed and not answers and not objective.writing
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)
@@ -138,10 +142,10 @@ class Build:
             shift(body.values, begin, end, self.special(HEAD, "bos", ink), read)
             return
         text, lengths = body, self.units.lengths
-        for step in self.writing[:-1]:
+        for step in o.writing[:-1]:
             text, lengths = run(step, text, lengths, d, ink)
         if read is not body.values:
-            (self.writing or o.steps)[-1].write(text, d, ink, read, self.at)
+            (o.writing or o.steps)[-1].write(text, d, ink, read, self.at)
         if o.target.answers:
             o.target.write(body, d, ink, silent, said, middle, o.frame)
         elif not o.target.over_read:
@@ -216,16 +220,15 @@ def same(id: int, units: int) -> Column:
 
 def ids_of(role: str, vocab: Vocab, recipe: str, rows: Rows) -> Column:
     """The id of a role for each unit: `mode:R` is a mode token, `language` the unit's own language, others are the vocabulary's."""
-    units = rows.units
-    kind, _, name = role.partition(":")
-    if kind == "mode":
-        if name not in vocab.modes:
-            raise ValueError(f"{recipe} needs the mode token {name!r} and this vocabulary has {sorted(vocab.modes) or 'none'}: "
-                             f"name it with Vocab(…, modes={{{name!r}: id}})")  # fmt: skip
-        return same(vocab.modes[name], len(units))
-    if role != "language":
-        return same(vocab.need(role, recipe), len(units))
-    return languages(rows, tuple(sorted(vocab.languages.values())), vocab.need("eos", recipe), recipe)
+    if role == "language":
+        return languages(rows, tuple(sorted(vocab.languages.values())), vocab.need("eos", recipe), recipe)
+    if not role.startswith("mode:"):
+        return same(vocab.need(role, recipe), len(rows.units))
+    name = role.removeprefix("mode:")
+    if name not in vocab.modes:
+        raise ValueError(f"{recipe} needs the mode token {name!r} and this vocabulary has {sorted(vocab.modes) or 'none'}: "
+                         f"name it with Vocab(…, modes={{{name!r}: id}})")  # fmt: skip
+    return same(vocab.modes[name], len(rows.units))
 
 
 def run(step: Step, text: Text, lengths: Lengths, d: Decisions, ink: Ink) -> tuple[Text, Lengths]:

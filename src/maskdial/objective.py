@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from maskdial import rng
 from maskdial.build import Build
 from maskdial.corruption.step import Step, Target
+from maskdial.corruption.suffix import Keep
 from maskdial.corruption.text import Decisions
 from maskdial.sample import SAME, SILENT, Column, Head, Layout, Rows, Samples
 from maskdial.visibility.order import DIAL, PLAIN, Visibility, size_of
@@ -192,6 +194,11 @@ class Objective:
             if getattr(rows, column) is None:
                 raise ValueError(f"{self.name} needs the rows' `{column}` column{NEEDED.get(column, '')}")
         return (rows, None) if self.prepare is None else self.prepare(rows, vocab)
+
+    @cached_property
+    def writing(self) -> list[Step]:
+        """The steps that write; others leave the text as it is."""
+        return [step for step in self.steps if type(step).write is not Keep.write]
 
     @property
     def plan(self) -> dict[str, Any]:

@@ -29,7 +29,8 @@ MIX_B = np.uint64(0x94D049BB133111EB)
 SITE = np.uint64(0xD1B54A32D192ED03)
 #: where every unit has number 0
 ZERO = np.empty(0, dtype=np.int64)
-U27, U30, U31, U32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+U1, U27, U30, U31, U32 = np.uint64(1), np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+LOW_HALF = np.uint64(2**32 - 1)
 
 #: One number a use of noise. Never renumber: the noise of every recipe would change.
 SELECT, RENDER, REPLACE, LENGTHS, CUT, KEEP, PERMUTE, ROTATE, SPLIT, INSERT, ROLL, COUNT, FRAME = range(1, 14)
@@ -126,11 +127,15 @@ def below(bits: np.uint64, n: int) -> np.uint64:
 
 @inlined
 def coins(key, limit, out):  # type: ignore[no-untyped-def]
-    """1 where `draw` of a place falls below `limit` of 2^32, else 0. (What `draw` multiplies by the place is summed up here: a third
-    of the multiplications less.)"""
-    for i in range(np.uint64(len(out))):
-        out[i] = (mix(key) >> U32) < limit
+    """1 where the 32 bits of a place fall below `limit` of 2^32, else 0. Two places share a draw: the first has its upper half.
+    (What `draw` multiplies by its number is summed up here.)"""
+    size = np.uint64(len(out))
+    for j in range(size >> U1):
+        bits = mix(key)
+        out[j + j], out[j + j + U1] = (bits >> U32) < limit, (bits & LOW_HALF) < limit
         key += GOLDEN
+    if size & U1:
+        out[size - U1] = (mix(key) >> U32) < limit
 
 
 @lru_cache(maxsize=1024)

@@ -36,7 +36,7 @@ FIM_SPELLINGS = {
 }
 
 #: Where a missing role is looked for next: RoBERTa and BART have no [CLS]; GPT-2 has one end token for everything.
-FALLBACK = {"cls": "bos", "sep": "eos", "start": "eos"}
+FALLBACK = {"cls": ("bos",), "sep": ("eos",), "start": ("eos", "pad")}
 
 
 class _Codec:
@@ -114,12 +114,23 @@ class Vocab:
         """The sentinels, in the order in which they are used."""
         return np.array(self.sentinels, dtype=np.int32)
 
+    @cached_property
+    def fim_ids(self) -> NDArray[np.int32] | None:
+        """The tokens before prefix, suffix and middle, int32[1, 3]; None unless there are all three."""
+        names = ("prefix", "suffix", "middle")
+        return np.array([[self.fim[name] for name in names]], dtype=np.int32) if self.fim.keys() >= set(names) else None
+
     def get(self, role: str) -> int | None:
         """The id of a role or of what it falls back to (cls to bos, sep to eos, start to eos then pad); None if absent."""
-        id: int | None = getattr(self, role)
-        if id is None and role in FALLBACK:
-            id = getattr(self, FALLBACK[role])
-        return self.pad if id is None and role == "start" else id
+        return self._by_role[role]
+
+    @cached_property
+    def _by_role(self) -> dict[str, int | None]:
+        made: dict[str, int | None] = {}
+        for role in SPELLINGS:
+            ids = [getattr(self, name) for name in (role, *FALLBACK.get(role, ()))]
+            made[role] = next((id for id in ids if id is not None), None)
+        return made
 
     def need(self, role: str, recipe: str) -> int:
         """The id of a role, or a `ValueError` that names the recipe and says how to add it."""

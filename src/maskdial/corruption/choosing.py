@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.render import Edit, mask_or_random_or_same
+from maskdial.corruption.render import Edit, by_coins, mask_or_random_or_same
 from maskdial.corruption.runs import marked
-from maskdial.corruption.select import exact, independent, stochastic_count, whole_words
+from maskdial.corruption.select import exact, stochastic_count, whole_words
 from maskdial.corruption.text import Decisions, offsets_of
 from maskdial.corruption.together import EditTogether
 from maskdial.corruption.words import first_parts, runs_of_words, word_starts
@@ -86,8 +86,10 @@ class Choosing:
         if self.count == "fairseq":
             return self.with_frame(rows, offsets, d)
         counts = counts_of(offsets, self.rate, self.framed, self.most) if self.count == "exact" else None
-        if not self.whole_word:
-            return independent(offsets, d.keys, self.rate) if counts is None else exact(offsets, d.keys, counts)
+        if self.coins:
+            return by_coins(offsets, d.keys, self.rate, self.mask, self.random)
+        if counts is not None and not self.whole_word:
+            return exact(offsets, d.keys, counts)
         fence = first_parts(rows, offsets) if self.pairs else None
         starts = word_starts(rows, offsets, self.recipe, fence)
         if counts is None or len(self.runs) == 1:
@@ -106,8 +108,15 @@ class Choosing:
         d.values["frame"] = frame
         return hidden
 
+    @property
+    def coins(self) -> bool:
+        """Whether each token has a coin of its own, which then decides too what becomes of it."""
+        return self.count == "bernoulli" and not self.whole_word
+
     def step(self, pool: str) -> Edit:
         """The step that hides what is chosen; fairseq decides once a word what becomes of it."""
+        if self.coins:
+            return Edit(self, pool=pool)
         if self.whole_word and self.count == "fairseq":
             return EditTogether(self, self.mask, self.random, pool=pool, starts=lambda rows, at: word_starts(rows, at, self.recipe))
         return Edit(self, self.mask, self.random, pool=pool)

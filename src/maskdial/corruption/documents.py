@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskdial.corruption.runs import next_place
-from maskdial.corruption.text import Spans
+from maskdial.corruption.text import Spans, two_columns
 from maskdial.rng import kernel
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def _documents(tokens, offsets, eod, begin, count):  # type: ignore[no-untyped-d
 
 def documents(tokens: Int32[np.ndarray, " n"], offsets: Offsets, eod: int | None) -> Spans:
     """The documents of each unit, the end tokens themselves left out. A document may be empty, and the last may lack its end."""
-    begin, count = np.empty((2, len(offsets) - 1), dtype=np.int64)
-    start, length = _documents(tokens, offsets, -1 if eod is None else eod, begin, count)
-    return Spans(begin, count, start, length)
+    begin, count = two_columns(len(offsets) - 1)
+    runs = _documents(tokens, offsets, -1 if eod is None else eod, begin, count)
+    return Spans(begin, count, runs[0], runs[1])
 
 
 def wholes(tokens: Int32[np.ndarray, " n"], offsets: Offsets, eod: int | None) -> Spans:

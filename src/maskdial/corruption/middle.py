@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs
-from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
+from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text, two_columns
 from maskdial.rng import MIDDLE, U32, below, copy, draw, inlined, kernel, site, threshold
 from maskdial.sample import SPECIAL, Rows
 from maskdial.vocab import Vocab
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 AS_IS, PSM, SPM, SPM_1 = range(4)
 #: the sentinels in the order of a piece's own numbers
 SENTINELS = ("prefix", "suffix", "middle")
+NO_SENTINELS = np.full((1, 3), -1, dtype=np.int32)
 
 
 #: tokens that a unit has more if one of its pieces takes another form
@@ -68,12 +69,12 @@ class Cuts:
             unit = self.pieces.entry_unit
             j = MORE * (np.arange(len(unit)) - self.pieces.begin[unit])
             return np.stack([ink.number(LOOSE, j + k, unit, SPECIAL) for k in range(MORE)], axis=1)
-        ids = [ink.vocab.fim.get(name, -1) for name in SENTINELS]
-        if -1 in ids and self.form.any():
-            missing = SENTINELS[ids.index(-1)]
+        ids = ink.vocab.fim_ids
+        if ids is None and self.form.any():
+            missing = next(name for name in SENTINELS if name not in ink.vocab.fim)
             raise ValueError(f"{ink.recipe} needs the tokens prefix, middle and suffix and this vocabulary has no {missing}: name "
                              "them with Vocab(…, fim={'prefix': id, 'middle': id, 'suffix': id})")  # fmt: skip
-        return np.array([ids], dtype=np.int32)
+        return NO_SENTINELS if ids is None else ids
 
 
 def held_cuts(lengths: Lengths, runs: Runs) -> Cuts:
@@ -100,7 +101,7 @@ def _cuts(keys, begin, count, size, rate, spm, spm_form, form, first, second):  
 
 def draw_cuts(keys: Keys, pieces: Spans, size: Int[np.ndarray, " k"], rate: float, spm: float, variant: int) -> Cuts:
     """Two cuts a piece, each uniform in 0 … size whatever the other is; with probability `rate` the piece takes another form."""
-    form, (first, second) = np.empty(len(size), dtype=np.uint8), np.empty((2, len(size)), dtype=np.int64)
+    form, (first, second) = np.empty(len(size), dtype=np.uint8), two_columns(len(size))
     other = SPM if variant == 2 else SPM_1
     _cuts(keys, pieces.begin, pieces.count, size, threshold(rate), threshold(spm), np.uint8(other), form, first, second)
     return Cuts(pieces, form, first, second)

@@ -85,7 +85,7 @@ class OverlappingSpans:
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""
-        return Edit.lengths(self, lengths, d)  # type: ignore[arg-type]
+        return AS_DRAWN.lengths(lengths, d)
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write unit u at `out[at[u]:]`."""
@@ -106,4 +106,4 @@ def insertions(rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Sp
     return Spans(begin, count, start, np.zeros(len(start), dtype=np.int32))
 
 
-AS_DRAWN = Edit(lambda rows, offsets, d: d["hidden"])
+AS_DRAWN = Edit(lambda rows, offsets, d: d["hidden"], removes=True)

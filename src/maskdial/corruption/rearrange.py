@@ -9,7 +9,7 @@ import numpy as np
 
 from maskdial.corruption.held import Runs
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, number, stretches
-from maskdial.corruption.text import Decisions, Ink, Spans, Text
+from maskdial.corruption.text import Decisions, Ink, Spans, Text, two_columns
 from maskdial.rng import PERMUTE, ROTATE, U32, below, draw, kernel, site, threshold
 from maskdial.sample import KEPT, MOVED, Rows
 from maskdial.vocab import Vocab
@@ -75,9 +75,9 @@ class ShuffleSentences:
         """A new order of each unit's sentences."""
         if rows.sentence is None:
             raise ValueError("sentence permutation needs the rows' `sentence` column (prepare makes it; or permute=False)")
-        begin, count = np.empty((2, len(d.keys)), dtype=np.int64)
-        start, length = _blocks(rows.units.offsets, d.keys, rows.sentence, begin, count)
-        d.values["sentences"] = Spans(begin, count, start, length)
+        begin, count = two_columns(len(d.keys))
+        runs = _blocks(rows.units.offsets, d.keys, rows.sentence, begin, count)
+        d.values["sentences"] = Spans(begin, count, runs[0], runs[1])
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Unchanged."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from maskdial.corruption.held import Runs, as_spans, flags
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, number, places
-from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, begins_of, most
-from maskdial.rng import FRAME, GOLDEN, RENDER, REPLACE, U32, below, copy, draw, kernel, mix, site, threshold
+from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, begins_of
+from maskdial.rng import FRAME, GOLDEN, LOW_HALF, RENDER, REPLACE, SELECT, U32, below, copy, draw, kernel, mix, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
 from maskdial.vocab import Vocab
 
@@ -45,6 +46,25 @@ def mask_or_random_or_same(
         return hidden
     _actions(offsets, keys, threshold(mask), threshold(min(1.0, mask + random)), hidden)
     return hidden
+
+
+@kernel
+def _by_coins(offsets, keys, limit, as_mask, as_random, actions):  # type: ignore[no-untyped-def]
+    for u in range(len(keys)):
+        key, part = site(keys[u], SELECT), actions[offsets[u] : offsets[u + 1]]
+        for i in range(np.uint64(len(part))):
+            bits = mix(key)
+            action = np.uint8(3) - np.uint8((bits & LOW_HALF) < as_random) - np.uint8((bits & LOW_HALF) < as_mask)
+            part[i] = action if (bits >> U32) < limit else 0
+            key += GOLDEN
+
+
+def by_coins(offsets: Offsets, keys: Keys, rate: float, mask: float, random: float) -> UInt8[np.ndarray, " n"]:
+    """What becomes of each token: with probability `rate` [MASK], a random token or itself, as in `mask_or_random_or_same`. One half of a
+    draw chooses a token, the other says what becomes of it, so that a higher rate changes neither for the tokens chosen before."""
+    actions = np.empty(offsets[-1], dtype=np.uint8)
+    _by_coins(offsets, keys, threshold(rate), threshold(mask), threshold(min(1.0, mask + random)), actions)
+    return actions
 
 
 @kernel
@@ -101,7 +121,8 @@ def _left(lengths, actions, out):  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True)
 class Edit:
-    """Tokens one by one: `select` flags them, then [MASK], random or unchanged by `mask` and `random`.
+    """Tokens one by one: `select` flags them, then [MASK], random or unchanged by `mask` and `random`; or it says itself what becomes
+    of each. Only where `removes` is set may it be removed.
 
     Random tokens are drawn from `pool` (`corruption.pool`).
     The decision is "hidden": uint8 a token, 0 kept, 1 [MASK], 2 random, 3 unchanged, 4 removed.
@@ -110,7 +131,7 @@ class Edit:
     select: Callable[[Rows, Offsets, Decisions], UInt8[np.ndarray, " n"]]
     mask: float = 1.0
     random: float = 0.0
-    remove_forced: bool = False
+    removes: bool = False
     pool: str = "body"
     decisions = ("hidden",)
     hides = True
@@ -124,7 +145,7 @@ class Edit:
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""
-        if not removes(d["hidden"]):
+        if not self.removes:
             return lengths
         left = np.empty(len(lengths), dtype=np.int64)
         _left(lengths, d["hidden"], left)
@@ -133,8 +154,7 @@ class Edit:
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write the edited text of unit u at `out[at[u]:]`."""
         actions: UInt8[np.ndarray, " n"] = d["hidden"]
-        dense = not removes(actions)
-        target, begin = (out, at) if dense else (np.empty_like(text.values), text.offsets[:-1])
+        target, begin = (out, at) if not self.removes else (np.empty_like(text.values), text.offsets[:-1])
         if ink.numbers:
             _edit_numbers(text.values, text.offsets, actions, ink.body, target, begin)
         else:
@@ -142,17 +162,12 @@ class Edit:
             if mask is None:
                 mask = ink.vocab.need("mask", ink.recipe) if (actions == AS_MASK).any() else -1
             _edit(text.values, text.offsets, d.keys, actions, np.int32(mask), pool_ids(ink.vocab, self.pool), target, begin)
-        if not dense:
+        if self.removes:
             _compact(target, text.offsets, actions, out, at)
 
     def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
-        """Each token of the runs as [MASK] (removed with `remove_forced`)."""
-        return {"hidden": flags(lengths, runs, REMOVED if self.remove_forced else AS_MASK)}
-
-
-def removes(actions: UInt8[np.ndarray, " n"]) -> bool:
-    """Whether some token is removed, the last of the actions."""
-    return most(actions) == REMOVED
+        """Each token of the runs as [MASK] (removed where the step `removes`)."""
+        return {"hidden": flags(lengths, runs, REMOVED if self.removes else AS_MASK)}
 
 
 @kernel
@@ -170,15 +185,6 @@ def scatter(values, offsets, out, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _left_by_spans(lengths, begin, count, length, out):  # type: ignore[no-untyped-def]
-    for u in range(len(lengths)):
-        left = lengths[u] + count[u]
-        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
-            left -= length[j]
-        out[u] = left
-
-
-@kernel
 def _replace(values, offsets, begin, count, start, length, new, each, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(offsets) - 1):
         first, stop, place, base = np.uint64(offsets[u]), np.uint64(offsets[u + 1]), np.uint64(at[u]), np.uint64(begin[u] * (not each))
@@ -190,6 +196,11 @@ def _replace(values, offsets, begin, count, start, length, new, each, out, at): 
             place += kept + U1
             last += kept + np.uint64(length[j])
         copy_on(values, last, stop - last, out, place)
+
+
+@lru_cache(maxsize=64)
+def _masks(id: int, count: int) -> Int32[np.ndarray, " k"]:
+    return np.full(count, id, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -217,28 +228,27 @@ class Replace:
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""
         spans: Spans = d["spans"]
-        left = np.empty(len(lengths), dtype=np.int64)
-        _left_by_spans(lengths, spans.begin, spans.count, spans.length, left)
-        return left
+        return spans.left(lengths)
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, " u"]) -> None:
         """Write unit u at `out[at[u]:]`."""
         spans: Spans = d["spans"]
-        each = ink.numbers or self.by != "sentinel"
-        if not each:  # the k-th span of a unit takes the k-th
+        each = ink.numbers or self.random > 0
+        if each:
+            new = self._numbers(text, spans, ink) if ink.numbers else self._masks_or_random(spans, d, ink)
+        elif self.by == "sentinel":  # the k-th span of a unit takes the k-th
             new = sentinel_table(ink, spans.most, self.overflow)
         else:
-            new = self._numbers(text, spans, ink) if ink.numbers else self._masks(spans, d, ink)
+            new = _masks(ink.vocab.need("mask", ink.recipe) if len(spans.start) else -1, 1 << spans.most.bit_length())
         _replace(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, new, each, out, at)
 
     def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
         """The runs as spans."""
         return {"spans": as_spans(runs)}
 
-    def _masks(self, spans: Spans, d: Decisions, ink: Ink) -> Int32[np.ndarray, " k"]:
+    def _masks_or_random(self, spans: Spans, d: Decisions, ink: Ink) -> Int32[np.ndarray, " k"]:
         new = np.full(len(spans.start), ink.vocab.need("mask", ink.recipe) if len(spans.start) else -1, dtype=np.int32)
-        if self.random > 0:
-            _random_spans(d.keys, spans.begin, spans.count, spans.length, threshold(self.random), ink.vocab.body, new)
+        _random_spans(d.keys, spans.begin, spans.count, spans.length, threshold(self.random), ink.vocab.body, new)
         return new
 
     def _numbers(self, text: Text, spans: Spans, ink: Ink) -> Int32[np.ndarray, " k"]:

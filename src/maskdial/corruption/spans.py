@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskdial.corruption.runs import SPARE, U0, U1, longest_of, number, places
-from maskdial.corruption.text import Decisions, Spans
-from maskdial.rng import CUT, KEEP, LENGTHS, PERMUTE, ROLL, U32, ZERO, below, draw, inlined, kernel, site
+from maskdial.corruption.runs import SPARE, U0, U1, U2, longest_of, number, places
+from maskdial.corruption.text import Decisions, Spans, two_columns
+from maskdial.rng import CUT, GOLDEN, KEEP, LENGTHS, LOW_HALF, PERMUTE, ROLL, U32, ZERO, below, draw, inlined, kernel, mix, site
 from maskdial.sample import Rows
 
 if TYPE_CHECKING:
@@ -36,13 +36,25 @@ def span_counts(length, rate, mean, float32):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _pick(bits, c, chosen):  # type: ignore[no-untyped-def]
+    """One of the first c + 1 flags, or c in the place of one that is chosen already: no address waits for what is read."""
+    t = (bits * (c + U1)) >> U32
+    chosen[c] = chosen[t]
+    chosen[t] = 1
+
+
+@inlined
 def choose(key, size, picks, chosen):  # type: ignore[no-untyped-def]
-    """Mark `picks` of the first `size` flags, every subset equally likely (Floyd's sampling)."""
+    """Mark `picks` of the first `size` flags, every subset equally likely (Floyd's sampling). Two picks share a draw."""
     chosen[:size] = 0
-    for c in range(np.uint64(size - picks), np.uint64(size)):
-        t = below(draw(key, c), c + U1)
-        chosen[c] = chosen[t]  # c in the place of a t that is chosen already: no address waits for what is read
-        chosen[t] = 1
+    c = np.uint64(size - picks)
+    for _ in range(np.uint64(picks) >> U1):
+        bits = mix(key)
+        _pick(bits >> U32, c, chosen)
+        _pick(bits & LOW_HALF, c + U1, chosen)
+        c, key = c + U2, key + GOLDEN
+    if picks & 1:
+        _pick(mix(key) >> U32, c, chosen)
 
 
 @inlined
@@ -103,29 +115,13 @@ def _rolled(start, length, parts, total, key):  # type: ignore[no-untyped-def]
     return n
 
 
-@lru_cache(maxsize=256)
-def _same_law(*settings: float) -> Float64[np.ndarray, "3 1"]:
-    return np.array(settings, dtype=np.float64).reshape(3, 1)
-
-
-def random_spans(
-    lengths: Int64[np.ndarray, " u"], keys: Keys, rate: Each, mean: Each, roll: Each = False, float32: bool = False,
-    member: Int64[np.ndarray, " u"] | None = None,
-) -> Spans:  # fmt: skip
-    """T5's spans: exact totals, lengths a uniformly random composition, kept runs another, kept text first.
-
-    Without `roll` the first token is always kept and the last always hidden; when one span is enough it is the tail. Where units
-    differ, `rate`, `mean` and `roll` are arrays and `member` says which of their values are a unit's.
-    """
-    law = _same_law(float(rate), float(mean), float(roll)) if member is None else np.array((rate, mean, roll), dtype=np.float64)
-    begin, count = np.empty((2, len(keys)), dtype=np.int64)
-    start, length = _random_spans(lengths, keys, ZERO if member is None else member, law, float32, begin, count)
-    return Spans(begin, count, start, length)
-
-
 @dataclass(frozen=True)
 class RandomSpans:
-    """`random_spans` as a selection for `Replace`, by the decision "member" where units differ."""
+    """T5's spans: exact totals, lengths a uniformly random composition, kept runs another, kept text first. A selection for `Replace`.
+
+    Without `roll` the first token is always kept and the last always hidden; when one span is enough it is the tail. Where units
+    differ, `rate`, `mean` and `roll` are arrays and the decision "member" says which of their values are a unit's.
+    """
 
     rate: Each
     mean: Each
@@ -133,8 +129,23 @@ class RandomSpans:
     float32: bool = False
     by_member = ("rate", "mean", "roll")
 
+    @cached_property
+    def _law(self) -> Float64[np.ndarray, "3 m"]:
+        return np.array((self.rate, self.mean, self.roll), dtype=np.float64).reshape(3, -1)
+
     def __call__(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:
-        return random_spans(lengths, d.keys, self.rate, self.mean, self.roll, self.float32, d.get("member"))
+        return self.of(lengths, d.keys, d.get("member"))
+
+    def of(self, lengths: Int64[np.ndarray, " u"], keys: Keys, member: Int64[np.ndarray, " u"] | None = None) -> Spans:
+        """The spans of units of these lengths."""
+        begin, count = two_columns(len(keys))
+        runs = _random_spans(lengths, keys, ZERO if member is None else member, self._law, self.float32, begin, count)
+        return Spans(begin, count, runs[0], runs[1])
+
+
+def random_spans(lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float, mean: float, **options: bool) -> Spans:
+    """`RandomSpans` of units of these lengths."""
+    return RandomSpans(rate, mean, **options).of(lengths, keys)
 
 
 @cache
@@ -161,9 +172,13 @@ def poisson_least(mean: float) -> Int64[np.ndarray, " 4096"]:
 @inlined
 def poisson_lengths(key, budget, limits, least, lengths):  # type: ignore[no-untyped-def]
     """Draw lengths until they sum to `budget` (at least 1), the last one cut to fit; returns how many, zeros among them."""
-    total, n, room = np.int64(0), U0, np.uint64(len(lengths))
+    total, n, room, pair = np.int64(0), U0, np.uint64(len(lengths)), U0
     while total < budget and n < room:
-        bits = draw(key, n) >> U32
+        if n & U1:
+            bits = pair & LOW_HALF
+        else:
+            pair = mix(key)
+            key, bits = key + GOLDEN, pair >> U32
         size = least[bits >> np.uint64(20)]
         while bits >= limits[np.uint64(size)]:
             size += 1
@@ -237,9 +252,9 @@ def poisson_spans(lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float, mea
 
     A span of length 0 is a place where a token is inserted.
     """
-    begin, count = np.empty((2, len(keys)), dtype=np.int64)
-    start, length = _poisson_spans(lengths, keys, rate, poisson_limits(mean), poisson_least(mean), begin, count)
-    return Spans(begin, count, start, length)
+    begin, count = two_columns(len(keys))
+    runs = _poisson_spans(lengths, keys, rate, poisson_limits(mean), poisson_least(mean), begin, count)
+    return Spans(begin, count, runs[0], runs[1])
 
 
 @kernel
@@ -261,6 +276,6 @@ def _runs(hidden, offsets, begin, count):  # type: ignore[no-untyped-def]
 
 def spans_of(hidden: Hidden, offsets: Offsets) -> Spans:
     """The maximal runs of hidden tokens of each unit."""
-    begin, count = np.empty((2, len(offsets) - 1), dtype=np.int64)
-    start, length = _runs(hidden, offsets, begin, count)
-    return Spans(begin, count, start, length)
+    begin, count = two_columns(len(offsets) - 1)
+    runs = _runs(hidden, offsets, begin, count)
+    return Spans(begin, count, runs[0], runs[1])

@@ -7,7 +7,7 @@ a body token's number is its index in the row and an introduced token's is `L + 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -54,6 +54,11 @@ def most(values):  # type: ignore[no-untyped-def]
     return np.int64(found)
 
 
+def two_columns(units: int) -> tuple[Int64[np.ndarray, " u"], Int64[np.ndarray, " u"]]:
+    """Two columns to be filled, a number a unit. (Taking a table of two apart costs more than making both.)"""
+    return np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
+
+
 class Text(NamedTuple):
     """Ragged values: unit u is `values[offsets[u]:offsets[u+1]]`."""
 
@@ -66,6 +71,17 @@ class Text(NamedTuple):
 
 
 @kernel
+def _left(lengths, begin, count, length, out):  # type: ignore[no-untyped-def]
+    largest = np.int64(0)
+    for u in range(len(lengths)):
+        left, largest = lengths[u] + count[u], max(largest, count[u])
+        for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
+            left -= length[j]
+        out[u] = left
+    return largest
+
+
+@kernel
 def _totals(begin, count, length, out):  # type: ignore[no-untyped-def]
     for u in range(len(begin)):
         covered = np.int64(0)
@@ -74,7 +90,7 @@ def _totals(begin, count, length, out):  # type: ignore[no-untyped-def]
         out[u] = covered
 
 
-@dataclass(frozen=True)
+@dataclass
 class Spans:
     """Runs over units: entries `begin[u]:begin[u]+count[u]` of `start` (within the unit) and `length`, in reading order."""
 
@@ -82,6 +98,7 @@ class Spans:
     count: Int64[np.ndarray, " u"]
     start: Int32[np.ndarray, " k"]
     length: Int32[np.ndarray, " k"]
+    _most: int | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
     def of(lists: list[list[tuple[int, int]]]) -> Spans:
@@ -107,10 +124,18 @@ class Spans:
         """The unit of each entry."""
         return np.repeat(np.arange(len(self.count)), self.count)
 
-    @cached_property
+    @property
     def most(self) -> int:
         """The largest number of entries in one unit."""
-        return int(most(self.count))
+        if self._most is None:
+            self._most = most(self.count)
+        return self._most
+
+    def left(self, lengths: Int64[np.ndarray, " u"]) -> Int64[np.ndarray, " u"]:
+        """How long units become when each run makes room for one token."""
+        out = np.empty(len(lengths), dtype=np.int64)
+        self._most = _left(lengths, self.begin, self.count, self.length, out)
+        return out
 
     @property
     def totals(self) -> Int64[np.ndarray, " u"]:

@@ -80,7 +80,7 @@ def bart(
     if mask or delete:
         if infill and spans == "overlapping":
             raise ValueError("bart: spans='overlapping' goes alone; mask and delete need spans='apart'")
-        steps.append(Edit(one_by_one, remove_forced=delete > 0))
+        steps.append(Edit(one_by_one, removes=delete > 0))
     if infill and spans == "apart":
         steps.append(Replace(poisson, by="mask", random=random))
     elif infill:

@@ -46,7 +46,7 @@ def t5_drop(rate: Annotated[float, Dial("share of tokens removed", 0, 1)] = 0.15
         return independent(offsets, d.keys, rate) * np.uint8(REMOVED)
 
     return Objective(
-        name="t5-drop", steps=(Edit(select, remove_forced=True),), visibility="prefix", target=HiddenTokens(), layout="encoder-decoder",
+        name="t5-drop", steps=(Edit(select, removes=True),), visibility="prefix", target=HiddenTokens(), layout="encoder-decoder",
         tail="eos", shape=lambda length: (length, length + 1), exact=False,
         scored_share=lambda length: rate + 1 / length,
     )  # fmt: skip
