@@ -1,7 +1,8 @@
 """The explorer's times, measured by hand on a quiet machine: `python -m tests.explore.speed`.
 
 Server: a dial move of every recipe at 64 tokens, answer and JSON. Page: the first page after the port is open; a dial move in the
-browser at 64 and at 512 tokens, from the click until the page has changed, and what of it comes after the answer (a frame follows).
+browser at 64 and at 512 tokens: from the click until the page has changed and until that is painted, how long the paint comes after
+the answer, and the processor's time for layout and styles, which the rest of the machine disturbs least.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from typing import Any
 from urllib.parse import quote
 
 from maskdial.explore.answers import Answers
@@ -21,7 +23,7 @@ from tests.explore.browsing import chromium
 from tests.explore.opened import Real
 
 MOVES = 15
-#: clicks and waits until the answer has changed the page; [milliseconds in all, milliseconds from the answer's last byte on]
+#: clicks and waits; milliseconds until the answer has changed the page, until the frame after it, and from the answer's last byte to it
 MOVE = """async () => {
     const answers = () => performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/api/sample'))
     const changed = new Promise((done) => {
@@ -32,7 +34,10 @@ MOVE = """async () => {
     const start = performance.now()
     document.querySelector('[data-testid=reroll]').click()
     const end = await changed
-    return [end - start, end - answers().at(-1).responseEnd]
+    await new Promise(requestAnimationFrame)
+    await new Promise((painted) => setTimeout(painted))
+    const frame = performance.now()
+    return [end - start, frame - start, frame - answers().at(-1).responseEnd]
 }"""
 
 
@@ -51,6 +56,25 @@ def server() -> dict[str, float]:
             took.append(1e3 * (time.perf_counter() - start))
         made[name] = statistics.median(took[1:])
     return made
+
+
+def counted(tools: Any) -> list[float]:
+    """Milliseconds that the page has spent so far on layout and on styles."""
+    found = {one["name"]: 1e3 * one["value"] for one in tools.send("Performance.getMetrics")["metrics"]}
+    return [found["LayoutDuration"], found["RecalcStyleDuration"]]
+
+
+def moves(visit: Real) -> list[float]:
+    """Medians over dial moves: what MOVE says, then the time for layout and for styles."""
+    tools = visit.context.new_cdp_session(visit.page)
+    tools.send("Performance.enable", {"timeDomain": "threadTicks"})
+    made = []
+    for _ in range(MOVES):
+        before = counted(tools)
+        times = visit.page.evaluate(MOVE)
+        made.append(times + [now - then for now, then in zip(counted(tools), before, strict=True)])
+        visit.settle()
+    return [statistics.median(each) for each in zip(*made, strict=True)]
 
 
 def main() -> None:
@@ -72,12 +96,9 @@ def main() -> None:
             for count in (64, 512):
                 visit = Real(browser, f"http://127.0.0.1:{port}/", f"#v=1&o=bert&t={quote(words(count))}")
                 visit.settle()
-                moves = []
-                for _ in range(MOVES):
-                    moves.append(visit.page.evaluate(MOVE))
-                    visit.settle()
-                whole, drawing = (statistics.median(each) for each in zip(*moves, strict=True))
-                print(f"browser, a dial move at {count} tokens: {whole:.0f} ms, of which {drawing:.0f} ms draw the answer")
+                changed, frame, drawing, layout, styles = moves(visit)
+                print(f"browser, a dial move at {count} tokens: {changed:.0f} ms, painted after {frame:.0f} ms")
+                print(f"  from the answer to the paint {drawing:.0f} ms; layout {layout:.0f} ms, styles {styles:.0f} ms")
                 visit.close()
         process.terminate()
 

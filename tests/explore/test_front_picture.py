@@ -113,3 +113,50 @@ def test_more_than_64_positions_are_a_canvas_with_a_slider(visit):
             const at = 4 * (Math.round(row / 100 * height) * width + Math.round(column / 100 * (width - 10)));
             return [...data.slice(at, at + 3)].join() }) }"""
     assert visit.get("canvas").evaluate(script) == ["85,152,211", "255,255,255"]
+
+
+# --- redrawing ----------------------------------------------------------------------------------------------------------------
+
+STRIPS = "() => document.querySelector('.strips').innerHTML"
+TOPS = "(all) => [...new Set(all.map((one) => one.offsetTop))]"
+HEARD = "(all) => all.map((one) => one.ariaLabel)"
+
+
+def test_a_redrawn_strip_is_as_a_fresh_page_draws_it(browser, visit):
+    """No column keeps what another sample said, no line the names of another."""
+    moves = [("bert", f"&t={'+'.join(WORDS * 4)}"), ("bert", "&seed=1"), ("gpt", "&p.see=bidirectional"), ("gpt", "")]
+    for move in moves:
+        visit.at(*move)
+        visit.settle()
+        lines = visit.tokens().evaluate_all(TOPS)
+        assert visit.page.locator(".names").evaluate_all(TOPS) == lines, "every line has its names"
+        assert (len(lines) > 1) == ("&t" in move[1])
+        fresh = Visit(browser, f"#{visit.page.url.partition('#')[2]}")
+        fresh.settle()
+        assert visit.page.evaluate(STRIPS) == fresh.page.evaluate(STRIPS), move
+        fresh.close()
+
+
+def test_only_columns_with_something_else_to_say_are_made_anew(visit):
+    visit.at("bert", "&p.rate=0.5")
+    before = visit.tokens().evaluate_all(HEARD)
+    visit.tokens().evaluate_all("(all) => all.forEach((one) => (one.old = true))")
+    visit.get("reroll").evaluate("(one) => one.click()")
+    visit.settle()
+    after = visit.tokens().evaluate_all(HEARD)
+    kept = visit.tokens().evaluate_all("(all) => all.map((one) => Boolean(one.old))")
+    assert kept == [one == other for one, other in zip(before, after, strict=True)]
+    assert 0 < sum(kept) < len(kept)
+
+
+def test_the_hand_stays_on_its_token_when_it_is_made_anew(visit):
+    visit.at("bert", "&p.rate=0.5")
+    changed = []
+    for index in (2, 5, 8):
+        before = visit.tokens().evaluate_all(HEARD)
+        visit.tokens().nth(index).focus()
+        visit.get("reroll").evaluate("(one) => one.click()")
+        visit.settle()
+        changed.append(visit.tokens().evaluate_all(HEARD)[index] != before[index])
+        assert visit.page.evaluate("() => document.activeElement.dataset.index") == str(index)
+    assert any(changed)

@@ -20,13 +20,13 @@ export function canvasPanel(context, side, view, panel) {
   const label = h("label", { class: "row-slider" }, h("span", { text: "row" }), slider, h("output"));
   let shown = view,
     row = null,
-    leak = new Set();
+    leak = new Set(),
+    frame = 0;
   const made = {
     id: panel.id,
     element: h("div", { class: "canvas-panel", test: "grid", "data-panel": panel.id }, canvas, label),
     paint(next) {
       shown = next;
-      drawPanel(canvas, next, panel.id, row, leak);
     },
     light(next, differ, leaks) {
       row = next?.stream === panel.q ? next.index : null;
@@ -37,7 +37,9 @@ export function canvasPanel(context, side, view, panel) {
         put(slider, "aria-valuetext", text);
         fill(label.lastChild, text);
       }
-      drawPanel(canvas, shown, panel.id, row, leak);
+      // its colours are asked for when the page is laid out anyway
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => drawPanel(canvas, shown, panel.id, row, leak));
     }
   };
   followMouse(canvas, panel.rows.length, context, (index, pin) => side.pick({ stream: panel.q, index }, pin));
@@ -63,8 +65,8 @@ function drawPanel(canvas, view, id, row, leak) {
   const cell = Math.min(10, SIDE / view.streams.reduce((sum, { tokens }) => sum + tokens.length, 0)),
     wide = columns * cell,
     high = rows * cell;
-  const style = getComputedStyle(canvas),
-    colour = (name) => resolve(canvas, style, name),
+  // `light-dark()` means nothing to a canvas: the style sheet gives it its colours as ones of borders, which it does not have
+  const { color, borderTopColor, borderRightColor, borderBottomColor, borderLeftColor, outlineColor } = getComputedStyle(canvas),
     scale = globalThis.devicePixelRatio || 1;
   canvas.width = Math.round((wide + BAR) * scale);
   canvas.height = Math.round(high * scale);
@@ -73,16 +75,16 @@ function drawPanel(canvas, view, id, row, leak) {
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);
   pen.imageSmoothingEnabled = false;
-  pen.drawImage(cellsPicture(view, panel, [colour("--paper"), colour("--one-way"), colour("--two-way")]), 0, 0, wide, high);
-  pen.strokeStyle = colour("--hidden-line");
+  pen.drawImage(cellsPicture(view, panel, [borderTopColor, borderRightColor, borderBottomColor]), 0, 0, wide, high);
+  pen.strokeStyle = borderLeftColor;
   pen.strokeRect(0.5, 0.5, wide - 1, high - 1);
-  pen.fillStyle = colour("--scored");
+  pen.fillStyle = outlineColor;
   const stream = streamOf(view, panel.q);
   stream.tokens.forEach((_, q) => {
     if (scored(stream, q)) pen.fillRect(wide + 3, q * cell, leak.has(q) ? 7 : 4, Math.max(1, cell - 0.5));
   });
   if (row === null) return;
-  pen.strokeStyle = colour("--ink");
+  pen.strokeStyle = color;
   pen.lineWidth = 2;
   pen.strokeRect(0, row * cell - 1, wide, Math.max(cell, 2) + 2);
 }
@@ -109,12 +111,4 @@ function cellsPicture(view, panel, colours) {
   });
   pictures.set(view, known.set(key, made));
   return made;
-}
-
-/** A colour variable as the browser resolves it for this theme: `light-dark()` means nothing to a canvas. */
-function resolve(canvas, style, name) {
-  canvas.style.setProperty("color", `var(${name})`);
-  const colour = style.color;
-  canvas.style.removeProperty("color");
-  return colour;
 }

@@ -29,9 +29,8 @@ export function grids(context, side, place) {
       return void fill(box);
     }
     panels = redraw(context, side, box, panels, view);
-    lightPanels(panels, side, state);
   });
-  store.watch([side.row, "differences", "otherAnswer", "answer", "theme"], (state) => lightPanels(panels, side, state));
+  store.watch([side.row, "differences", "otherAnswer", "answer", "theme", "screen"], (state) => lightPanels(panels, side, state));
 }
 
 function lightPanels(panels, side, state) {

@@ -115,8 +115,15 @@ function shareVisible(view) {
   return all ? seen / all : 0;
 }
 
+const shared = new WeakMap();
+
 /** The share of positions that are changed, and the share that bear loss. */
 export function shares(view) {
+  if (!shared.has(view)) shared.set(view, sharesOf(view));
+  return shared.get(view);
+}
+
+function sharesOf(view) {
   const streams = view.streams,
     total = streams.reduce((sum, stream) => sum + stream.tokens.length, 0) || 1;
   const asked = streams.reduce((sum, stream) => sum + stream.tokens.filter((_, i) => scored(stream, i)).length, 0);

@@ -8,34 +8,38 @@ const TALL = 96;
 /** what is longer than this is cut in a strip; the whole stands in its title */
 const WIDEST = 22;
 
-/** The strips of one side of the page. */
+/** The strips of one side of the page. A column is made anew only when it has something else to say. */
 export function strips(context, side, place) {
   const { store } = context;
-  let drawn = null;
+  let drawn = null,
+    made = [],
+    shape = "";
   const box = h("div", { class: "strips" });
   place.append(box);
-  resized(
-    box,
-    quiet(30, () => box.querySelectorAll(".lanes").forEach(labelLines), context.life),
-    context.life
-  );
+  const label = () => made.forEach(labelLines);
+  resized(box, quiet(30, label, context.life), context.life);
 
   store.watch([side.answer, "ids", "labels"], (state) => {
-    const view = side.view(state);
-    if (!view) return fill(box);
-    const at = focused(box);
+    const view = side.view(state),
+      at = focused(box);
     drawn = streamsOf(view);
-    fill(
-      box,
-      drawn.map((stream) => strip(context, side, stream, state))
-    );
-    lightStrips(box, drawn, side, store.get());
-    box.querySelectorAll(".lanes").forEach(labelLines);
+    const asks = drawn.map((stream) => stream.tokens.some((_, i) => scored(stream, i))),
+      wanted = JSON.stringify([asks, state.ids, state.labels, drawn.map(({ key, label, heads }) => [key, label, heads])]);
+    if (shape !== wanted) {
+      shape = wanted;
+      made = drawn.map((stream, k) => strip(context, side, stream, { asks: asks[k], ids: state.ids, labels: state.labels }));
+      fill(
+        box,
+        made.map((one) => one.element)
+      );
+    }
+    drawn.forEach((stream, k) => drawStrip(made[k], stream, side.leaks(state).get(stream.key)));
+    // by then the page is laid out, and nobody has seen it
+    requestAnimationFrame(label);
     if (at) box.querySelector(`[data-stream="${CSS.escape(at.stream)}"] [data-index="${at.index}"]`)?.focus();
   });
-  store.watch(
-    [side.row, "only", "differences", "answer", "otherAnswer", "screen", "pinned"],
-    (state) => drawn && lightStrips(box, drawn, side, state)
+  store.watch([side.row, "only", "differences", "answer", "otherAnswer", "screen", "pinned", "ids", "labels"], (state) =>
+    lightStrips(made, drawn, side, state)
   );
 }
 
@@ -44,74 +48,89 @@ function focused(box) {
   return one && box.contains(one) ? { stream: one.closest("[data-stream]").dataset.stream, index: one.dataset.index } : null;
 }
 
-function strip(context, side, stream, state) {
-  const heads = stream.heads ?? [],
-    asks = stream.tokens.some((_, i) => scored(stream, i));
-  const lanes = h(
-    "div",
-    { class: "lanes", role: "listbox", says: `${stream.label}: ${stream.tokens.length} positions` },
-    stream.tokens.map((token, i) =>
-      column(stream, token, i, { asks, ids: state.ids, labels: state.labels, until: slotsFrom(stream.view, stream) })
-    )
-  );
-  listen(context, side, stream, lanes);
-  const leaks = side.leaks(state);
-  for (const i of leaks.get(stream.key) ?? []) markLeak(lanes.querySelector(`[data-index="${i}"]`));
-  lanes.append(...labelTexts(heads, asks, state.labels));
+/** One strip, still without columns, and what they have in common. */
+function strip(context, side, { key, label, heads = [] }, shown) {
+  const lanes = h("div", { class: "lanes", role: "listbox" }),
+    head = h("h2", {}, label, h("small")),
+    columns = [];
+  listen(context, side, key, lanes, columns);
+  return {
+    ...shown,
+    heads,
+    lanes,
+    columns,
+    said: [],
+    names: laneNames(heads, shown),
+    element: h("section", { class: "strip", test: `strip-${key}`, "data-stream": key }, head, h("div", {}, lanes))
+  };
+}
+
+function laneNames(heads, { asks, labels }) {
+  const says = heads.map((head) => (labels ? "label" : head === "token" ? "target" : head));
   return h(
-    "section",
-    { class: "strip", test: `strip-${stream.key}`, "data-stream": stream.key },
-    h("h2", {}, stream.label, h("small", { text: ` ${stream.tokens.length} positions` })),
-    h("div", { class: stream.tokens.length > TALL ? "tall" : "" }, lanes)
+    "div",
+    { class: "names", "aria-hidden": true },
+    ["", "reads", ...(asks ? ["scored", ...says] : [])].map((name) => h("span", { text: name, title: name }))
   );
 }
 
-function markLeak(one) {
-  if (!one?.querySelector(".mark")) return;
-  one.dataset.leak = "true";
-  one.querySelector(".mark").append(h("b", { class: "warn", text: "⚠", title: "It can see its own answer." }));
+/** The columns of a stream: those that say what they said stay as they are. */
+function drawStrip(strip, stream, leaks) {
+  const { element, lanes, columns, said } = strip,
+    until = slotsFrom(stream.view, stream),
+    size = stream.tokens.length,
+    count = `${size} positions`;
+  element.querySelector("small").textContent = ` ${count}`;
+  put(lanes, "says", `${stream.label}: ${count}`);
+  lanes.parentNode.className = size > TALL ? "tall" : "";
+  stream.tokens.forEach((token, i) => {
+    const bears = scored(stream, i) && weight(stream, i),
+      what = [token, i === until, bears, strip.asks ? saidAt(stream, i) : [], Boolean(leaks?.has(i))],
+      saying = JSON.stringify(what);
+    if (said[i] === saying) return;
+    said[i] = saying;
+    const one = column(i, what, strip);
+    if (columns[i]) columns[i].replaceWith(one);
+    else lanes.append(one);
+    columns[i] = one;
+  });
+  said.length = size;
+  columns.splice(size).forEach((one) => one.remove());
 }
 
-function column(stream, token, i, { asks, ids, labels, until }) {
-  const bears = scored(stream, i),
-    [letter, told] = KINDS[token.kind] ?? ["", ""];
-  const css = `column${CHANGED.has(token.kind) ? " changed" : ""}${i === until ? " slot" : ""}`;
+/** A column: what it shows, and the same in words for a listener. */
+function column(i, [token, slot, bears, says, leak], { asks, ids, labels, heads }) {
+  const [letter, told] = KINDS[token.kind] ?? ["", ""],
+    at = token.position === i ? i : `${i}·${token.position}`,
+    read = cut(spelled(token.t)),
+    mark = bears === false ? "" : `▲${bears}`,
+    texts = says.map((one) => (labels ? (one?.id ?? "−100") : one ? cut(spelled(one.t)) : "·"));
+  const id = ids && token.id,
+    heard = [at, "reads", read, letter, id, told, mark + (leak ? "⚠" : ""), mark && "scored, must say", ...texts];
   return h(
     "div",
     {
-      class: css,
+      class: `column${CHANGED.has(token.kind) ? " changed" : ""}${slot ? " slot" : ""}`,
       role: "option",
       tabindex: -1,
-      "aria-selected": false,
+      says: heard.filter((one) => one || one === 0).join(" "),
       test: "token",
       "data-index": i,
-      "data-seen": false,
-      "data-scored": bears,
-      "data-kind": token.kind
+      "data-scored": bears !== false,
+      "data-kind": token.kind,
+      "data-leak": leak || null
     },
-    h("span", { class: "at", text: token.position === i ? i : `${i}·${token.position}`, title: `position ${token.position}` }),
-    heard(" reads "),
+    h("span", { class: "at", text: at, title: `position ${token.position}` }),
     h(
       "span",
       { class: "read", title: told || null },
-      cut(spelled(token.t)),
+      read,
       letter && h("b", { class: "letter", text: letter }),
-      ids && h("small", { class: "id", text: token.id })
+      ids && h("small", { class: "id", text: id })
     ),
-    told && heard(` ${told} `),
-    asks && h("span", { class: "mark" }, bears ? `▲${weight(stream, i)}` : ""),
-    bears && heard(" scored, must say "),
-    asks && saidAt(stream, i).map((one, head) => target(one, stream.heads[head], labels))
+    asks && h("span", { class: "mark" }, mark, leak && h("b", { class: "warn", text: "⚠", title: "It can see its own answer." })),
+    texts.map((text, head) => h("span", { class: says[head] ? "say" : "say none", title: heads[head], text }))
   );
-}
-
-function target(one, head, labels) {
-  const text = labels ? (one?.id ?? "−100") : one ? cut(spelled(one.t)) : "·";
-  return h("span", { class: one ? "say" : "say none", title: head, text });
-}
-
-function heard(text) {
-  return h("span", { class: "sr", text });
 }
 
 function weight(stream, i) {
@@ -124,18 +143,18 @@ function cut(text) {
   return letters.length > WIDEST ? `${letters.slice(0, WIDEST - 1).join("")}…` : text;
 }
 
-function listen(context, side, stream, lanes) {
+function listen(context, side, stream, lanes, columns) {
   const at = (event) => event.target.closest?.(".column");
-  const pick = (one, pin) => one && side.pick({ stream: stream.key, index: Number(one.dataset.index) }, pin);
+  const pick = (one, pin) => one && side.pick({ stream, index: Number(one.dataset.index) }, pin);
   lanes.addEventListener("pointerover", (event) => event.pointerType === "mouse" && !context.store.get().pinned && pick(at(event)));
   lanes.addEventListener("click", (event) => pick(at(event), true));
   lanes.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && pick(at(event)));
   lanes.addEventListener("keydown", (event) => {
     const one = at(event);
     if (!one || event.ctrlKey || event.metaKey || event.altKey) return;
-    const to = arrow(event.key, Number(one.dataset.index), stream.tokens.length);
+    const to = arrow(event.key, Number(one.dataset.index), columns.length);
     if (to !== null) {
-      lanes.querySelector(`[data-index="${to}"]`).focus();
+      columns[to].focus();
       event.preventDefault();
     } else if (event.key === "Enter" || event.key === " ") {
       pick(one, true);
@@ -145,63 +164,46 @@ function listen(context, side, stream, lanes) {
 }
 
 /** What the row sees, which row it is, and what the legend or a comparison picks out. */
-function lightStrips(box, drawn, side, state) {
-  const view = side.view(state),
-    row = state[side.row];
-  const seen = seenFrom(view, row),
+function lightStrips(made, drawn, side, state) {
+  const row = state[side.row],
+    seen = seenFrom(side.view(state), row),
     differ = state.screen === "compare" && state.differences ? side.differences(state).tokens : null;
-  for (const stream of drawn) {
-    const lanes = box.querySelector(`[data-stream="${CSS.escape(stream.key)}"] .lanes`);
-    if (!lanes) continue;
-    const here = row?.stream === stream.key ? row.index : null,
-      open = seen.get(stream.key);
-    [...lanes.querySelectorAll(".column")].forEach((one, i) => {
+  drawn.forEach(({ key }, k) => {
+    const here = row?.stream === key ? row.index : null,
+      open = seen.get(key);
+    made[k].columns.forEach((one, i) => {
       one.dataset.seen = String(inside(open, i));
       put(one, "aria-selected", i === here);
       one.tabIndex = i === (here ?? 0) ? 0 : -1;
       one.classList.toggle("faint", state.only !== null && !matches(one, state.only));
-      one.classList.toggle("differs", Boolean(differ?.has(`read.${stream.key}.${i}`)));
-      one.classList.toggle("says-other", Boolean(differ?.has(`say.${stream.key}.${i}`)));
+      one.classList.toggle("differs", Boolean(differ?.has(`read.${key}.${i}`)));
+      one.classList.toggle("says-other", Boolean(differ?.has(`say.${key}.${i}`)));
     });
-  }
+  });
 }
 
 function matches(one, only) {
   return only === "scored" ? one.dataset.scored === "true" : one.dataset.kind === only;
 }
 
-/** Lane names stand at the left of every line into which the strip folds. */
-function labelTexts(heads, asks, labels) {
-  const says = heads.map((head) => (labels ? "label" : head === "token" ? "target" : head));
-  return [
-    h(
-      "div",
-      { class: "names", "aria-hidden": true, hidden: true },
-      ["", "reads", ...(asks ? ["scored", ...says] : [])].map((name) => h("span", { text: name, title: name }))
-    )
-  ];
-}
-
-function labelLines(lanes) {
-  const [first] = lanes.querySelectorAll(".names"),
-    columns = [...lanes.querySelectorAll(".column")];
-  lanes.querySelectorAll(".names.copy").forEach((one) => one.remove());
+/** Lane names stand at the left of every line into which a strip folds. */
+function labelLines(strip) {
+  const places = [];
   let top = -1;
-  const lines = columns.filter((one) => {
-    const fresh = one.offsetTop !== top;
+  for (const one of strip.columns) {
+    if (one.offsetTop === top) continue;
     top = one.offsetTop;
-    return fresh;
-  });
-  lanes.append(
-    ...lines.map((one) => {
-      const made = first.cloneNode(true),
-        seen = one.querySelectorAll(":scope > :not(.sr)");
-      made.hidden = false;
-      made.className = "names copy";
-      made.style.setProperty("top", `${one.offsetTop}px`);
-      [...made.children].forEach((name, i) => {
-        if (seen[i]) name.style.setProperty("height", `${seen[i].offsetHeight}px`);
-      });
+    places.push([top, ...[...one.children].map((each) => each.offsetHeight)]);
+  }
+  const lines = String(places);
+  if (strip.lines === lines) return;
+  strip.lines = lines;
+  strip.lanes.querySelectorAll(".names").forEach((one) => one.remove());
+  strip.lanes.prepend(
+    ...places.map(([top, ...heights]) => {
+      const made = strip.names.cloneNode(true);
+      made.style.setProperty("top", `${top}px`);
+      heights.forEach((height, i) => made.children[i].style.setProperty("height", `${height}px`));
       return made;
     })
   );
