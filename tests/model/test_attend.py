@@ -65,15 +65,14 @@ def test_right_padding_keeps_causal_fast_and_left_padding_does_not() -> None:
 def test_padding_gives_zero_and_no_gradient_and_never_nan() -> None:
     segment = torch.tensor([[0, 0, 0, 0, -1, -1], [-1] * 6])
     visible = Visible.of(COUNT.expand(2, -1) * 0, segment)
-    for places in (None, torch.zeros(1, 2, 6, 6, dtype=torch.float64)):
-        _, _, (q, k, v) = attend(visible)
-        bias = None if places is None else places + visible.bias(torch.float64)  # type: ignore[operator]
-        out = visible.attention(q, k, v, bias)
-        assert (out[segment.eq(-1)[:, None].expand(-1, 2, -1)] == 0).all()
-        out.sum().backward()  # type: ignore[no-untyped-call]
-        for x in (q, k, v):
-            assert torch.isfinite(x.grad).all()
-            assert (x.grad[1] == 0).all()
+    _, _, (q, k, v) = attend(visible)
+    qkv = torch.stack([x.detach().transpose(1, 2) for x in (q, k, v)], 2).requires_grad_()
+    places = torch.zeros(1, 2, 6, 6, dtype=torch.float64)
+    for out, leaves in ((visible.attention(q, k, v).transpose(1, 2), (q, k, v)), (visible.placed_attention(qkv, places), (qkv,))):
+        assert (out[segment == -1] == 0).all()
+        for made in torch.autograd.grad(out.sum(), leaves):
+            assert torch.isfinite(made).all()
+            assert (made[1] == 0).all()
 
 
 def test_cross_attention_uses_the_same_predicate() -> None:
@@ -115,14 +114,44 @@ def test_escape_hatch() -> None:
     assert "visible" in repr(window)
 
 
-@pytest.mark.parametrize("own", [False, True])
-def test_a_learnt_bias_has_its_gradient(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+PIECES = (1, 50, 1 << 18)  # one head of a row, whole rows, all at once
+
+
+@pytest.mark.parametrize("scores", PIECES)
+@pytest.mark.parametrize(("places", "closed"), [(1, 0), (1, 3), (3, 1)])
+def test_a_learnt_bias_has_its_gradient(places: int, closed: int, scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the formula and finite differences: places and what is closed may be each row's own or one for all."""
     from maskdial.visibility import attend as module
 
-    monkeypatch.setattr(module, "SCORES", 50)
+    monkeypatch.setattr(module, "SCORES", scores)
     g = torch.Generator().manual_seed(0)
-    q, k, v, bias = (torch.randn(*shape, generator=g, dtype=torch.float64, requires_grad=True)
-                     for shape in ((3, 2, 4, 2), (3, 2, 5, 2), (3, 2, 5, 2), (3 if own else 1, 2, 4, 5)))  # fmt: skip
-    assert torch.autograd.gradcheck(module.BiasedAttention.apply, (q, k, v, bias))
-    plain = torch.softmax(q @ k.mT / 2**0.5 + bias, -1) @ v
-    torch.testing.assert_close(module.BiasedAttention.apply(q, k, v, bias), plain)
+    qkv, bias = (
+        torch.randn(*shape, generator=g, dtype=torch.float64, requires_grad=True) for shape in ((3, 4, 3, 2, 2), (places, 2, 4, 4))
+    )
+    shut = torch.where(torch.rand(closed, 1, 4, 4, generator=g) < 0.4, -torch.inf, 0.0).double() if closed else None
+    if shut is not None:
+        shut[..., 0] = 0
+    attention = lambda qkv, bias: module.BiasedAttention.apply(qkv, bias, shut)  # noqa: E731
+    assert torch.autograd.gradcheck(attention, (qkv, bias))
+    q, k, v = (x.transpose(1, 2) for x in qkv.unbind(2))
+    plain = torch.softmax(q @ k.mT / 2**0.5 + bias + (0 if shut is None else shut), -1) @ v
+    torch.testing.assert_close(attention(qkv, bias), plain.transpose(1, 2))
+
+
+@pytest.mark.parametrize("scores", PIECES)
+def test_a_learnt_bias_in_bf16(scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """float32's numbers, rounded; also where the bias stays in float32, as autocast leaves it."""
+    from maskdial.visibility import attend as module
+
+    monkeypatch.setattr(module, "SCORES", scores)
+    g = torch.Generator().manual_seed(0)
+    leaves = [torch.randn(*shape, generator=g).bfloat16() for shape in ((3, 9, 3, 2, 8), (1, 2, 9, 9))]
+    made = []
+    for dtypes in ((torch.float32, torch.float32), (torch.bfloat16, torch.bfloat16), (torch.bfloat16, torch.float32)):
+        qkv, bias = (x.to(dtype).requires_grad_() for x, dtype in zip(leaves, dtypes, strict=True))
+        out = module.BiasedAttention.apply(qkv, bias, None)
+        made.append([out, *torch.autograd.grad(out.square().sum(), (qkv, bias))])
+        assert [x.dtype for x in made[-1]] == [qkv.dtype, qkv.dtype, bias.dtype]
+    for rough in made[1:]:
+        for a, b in zip(made[0], rough, strict=True):
+            torch.testing.assert_close(a, b.float(), rtol=0.03, atol=0.03 * float(a.detach().abs().max()))

@@ -14,16 +14,30 @@ def leaf(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64, requires_grad=True)
 
 
-def test_rms_norm() -> None:
+def test_rms_norm_and_what_it_is_beside() -> None:
     x = leaf(5, 8)
-    assert torch.autograd.gradcheck(lambda a: RMSNorm.apply(a, 1e-6), (x,))
-    torch.testing.assert_close(RMSNorm.apply(x, 1e-6), torch.nn.functional.rms_norm(x, (8,), None, 1e-6))
+    for of_both in (lambda y, x: y, lambda y, x: x, lambda y, x: y * x.square()):
+        assert torch.autograd.gradcheck(lambda a: of_both(*RMSNorm.apply(a, 1e-6)), (x,))  # noqa: B023
+    y, beside = RMSNorm.apply(x, 1e-6)
+    torch.testing.assert_close(y, torch.nn.functional.rms_norm(x, (8,), None, 1e-6))
+    assert torch.equal(beside, x)
 
 
 def test_swiglu() -> None:
-    x = leaf(5, 12)
-    assert torch.autograd.gradcheck(SwiGLU.apply, (x,))
-    torch.testing.assert_close(SwiGLU.apply(x), torch.nn.functional.silu(x[:, :6]) * x[:, 6:])
+    x, w = leaf(5, 8), leaf(12, 8, seed=1)
+    assert torch.autograd.gradcheck(SwiGLU.apply, (x, w))
+    torch.testing.assert_close(SwiGLU.apply(x, w), torch.nn.functional.silu(x @ w[:6].T) * (x @ w[6:].T))
+
+
+def test_swiglu_under_autocast() -> None:
+    x, w = leaf(5, 8).float().detach().requires_grad_(), leaf(12, 8, seed=1).float().detach().requires_grad_()
+    exact = torch.autograd.grad(SwiGLU.apply(x, w).sum(), (x, w))
+    with torch.autocast("cpu", torch.bfloat16):
+        out = SwiGLU.apply(x, w)
+    assert out.dtype == torch.bfloat16
+    for a, b in zip(exact, torch.autograd.grad(out.sum(), (x, w)), strict=True):
+        assert b.dtype == torch.float32
+        torch.testing.assert_close(a, b, rtol=0.05, atol=0.1)
 
 
 def test_projection_turns_q_and_k_by_position_and_leaves_v() -> None:
@@ -83,17 +97,15 @@ def test_relative_buckets_are_t5s() -> None:
 
 def test_relative_positions_that_count_are_the_looked_up_ones():
     from maskdial.model.position import Relative
-    from maskdial.visibility.attend import Visible
 
     torch.manual_seed(0)
     for both_ways in (True, False):
         place = Relative(config(positions="relative"), both_ways)
         torch.nn.init.normal_(place.table)
-        seen, order = 40, torch.zeros(2, 40, dtype=torch.int32)
-        visible = Visible.of(order, order)
+        seen = 40
         counted, other = torch.arange(seen)[None].repeat(2, 1), torch.arange(seen)[None].repeat(2, 1)
         other[1, 20:] -= 20  # a second document: every row is looked up on its own
-        short, long = place(counted, visible, torch.float32), place(other, visible, torch.float32)
+        short, long = place(counted), place(other)
         assert short.shape[0] == 1
         assert long.shape[0] == 2
         assert torch.equal(short[0], long[0])

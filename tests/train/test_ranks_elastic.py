@@ -95,7 +95,7 @@ def test_any_world_and_accumulation_give_the_same_gradients(name: str) -> None:
         assert scored == wanted[1]
         assert plain == pytest.approx(wanted[0], rel=1e-6)
         for key, value in wanted[2].items():
-            torch.testing.assert_close(found[key], value, rtol=0, atol=1e-6)
+            torch.testing.assert_close(found[key], value, rtol=1e-6, atol=1e-6)  # float32 cannot tell 8 from 8.0000003
 
 
 def worlds(steps: int) -> Iterator[tuple[int, int]]:

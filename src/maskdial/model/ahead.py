@@ -33,7 +33,7 @@ class Ahead(nn.Module):
         with `token_ND` (`embedded_ahead`)."""
         x_ND = trunk.states
         if self.join is not None and before_ND is not None and token_ND is not None:
-            x_ND = self.join(torch.cat([normed(before_ND, self.eps), normed(token_ND, self.eps)], dim=-1))
+            x_ND = self.join(torch.cat([normed(x, self.eps)[0] for x in (before_ND, token_ND)], dim=-1))
         out: Tensor = self.block(x_ND, trunk.visible, trunk.place, None, keep_N)
         return out
 

@@ -16,46 +16,59 @@ from torch.autograd.function import once_differentiable
 
 
 class RMSNorm(Function):
-    """x / rms(x) (Zhang & Sennrich 2019), statistics in at least float32; a gain, where there is one, comes after."""
+    """x / rms(x) (Zhang & Sennrich 2019), statistics in at least float32, and x itself, so that the gradients of both meet in one pass.
+
+    A gain, where there is one, comes after.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x_ND: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Any, x_ND: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         wide_ND = x_ND if x_ND.dtype == torch.float64 else x_ND.float()
         r_N1 = torch.linalg.vector_norm(wide_ND, dim=-1, keepdim=True)
         r_N1 = r_N1.square_().div_(x_ND.shape[-1]).add_(eps).rsqrt_()
         out_ND = (wide_ND * r_N1).to(x_ND.dtype)
         ctx.save_for_backward(out_ND, r_N1)
-        return out_ND
+        ctx.set_materialize_grads(False)
+        return out_ND, x_ND
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy_ND: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, dy_ND: Tensor | None, beside_ND: Tensor | None) -> tuple[Tensor | None, None]:
+        if dy_ND is None:
+            return beside_ND, None
         out_ND, r_N1 = ctx.saved_tensors
         along_N1 = (dy_ND * out_ND).sum(dim=-1, keepdim=True, dtype=r_N1.dtype).div_(-out_ND.shape[-1])
-        dx_ND = torch.addcmul(dy_ND.to(r_N1.dtype), out_ND.to(r_N1.dtype), along_N1).mul_(r_N1)
+        dx_ND = torch.addcmul(dy_ND.to(r_N1.dtype), out_ND.to(r_N1.dtype), along_N1)
+        dx_ND = dx_ND.mul_(r_N1) if beside_ND is None else torch.addcmul(beside_ND.to(r_N1.dtype), dx_ND, r_N1)
         return dx_ND.to(dy_ND.dtype), None
 
 
 class SwiGLU(Function):
-    """silu(gate) · up of `[gate | up]` (Shazeer 2020); the gradient is written straight into one array."""
+    """silu(x Wᵀ) · (x Vᵀ) of `[W | V]` one below the other (Shazeer 2020).
+
+    Two products: rows of [gate | up] side by side are far apart in memory, which costs more than the second product.
+    """
 
     @staticmethod
-    def forward(ctx: Any, both_NF: Tensor) -> Tensor:
-        gate_NF, up_NF = both_NF.chunk(2, dim=-1)
+    def forward(ctx: Any, x_ND: Tensor, both_FD: Tensor) -> Tensor:
+        gate_NF, up_NF = (torch.mm(x_ND, w_FD.t()) for w_FD in both_FD.chunk(2))
         silu_NF = torch.nn.functional.silu(gate_NF)
-        ctx.save_for_backward(both_NF, silu_NF)
+        ctx.save_for_backward(x_ND.to(gate_NF.dtype), both_FD.to(gate_NF.dtype), gate_NF, up_NF, silu_NF)  # autocast computes in less
         return silu_NF * up_NF
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy_NF: Tensor) -> Tensor:
-        both_NF, silu_NF = ctx.saved_tensors
-        gate_NF, up_NF = both_NF.chunk(2, dim=-1)
-        made_NF = torch.empty_like(both_NF)
-        dgate_NF, dup_NF = made_NF.chunk(2, dim=-1)
-        torch.mul(dy_NF, silu_NF, out=dup_NF)
-        torch.ops.aten.silu_backward.grad_input(dy_NF * up_NF, gate_NF, grad_input=dgate_NF)
-        return made_NF
+    def backward(ctx: Any, dy_NF: Tensor) -> tuple[Tensor, Tensor]:
+        x_ND, both_FD, gate_NF, up_NF, silu_NF = ctx.saved_tensors
+        made_FD = torch.empty_like(both_FD)
+        (w_FD, v_FD), (dw_FD, dv_FD) = both_FD.chunk(2), made_FD.chunk(2)
+        some_NF = dy_NF * silu_NF
+        torch.mm(some_NF.t(), x_ND, out=dv_FD)
+        dx_ND = torch.mm(some_NF, v_FD)
+        torch.mul(dy_NF, up_NF, out=some_NF)
+        torch.ops.aten.silu_backward.grad_input(some_NF, gate_NF, grad_input=some_NF)
+        torch.mm(some_NF.t(), x_ND, out=dw_FD)
+        return torch.addmm(dx_ND, some_NF, w_FD, out=dx_ND), made_FD
 
 
 class Project(Function):

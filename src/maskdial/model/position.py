@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from maskdial.model.config import ModelConfig
-from maskdial.visibility.attend import Visible
 
 
 class Rotary(nn.Module):
@@ -86,16 +85,13 @@ class Relative(nn.Module):
         far = exact + (torch.log(distance.float().clamp(min=1) / exact) * scale).long()
         return start + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
 
-    def forward(self, position_BS: Tensor, visible: Visible, dtype: torch.dtype) -> Tensor:
-        """What is added to the scores, closed where not visible: [B or 1, H, S, S]."""
+    def forward(self, position_BS: Tensor) -> Tensor:
+        """What is added to the scores: [B or 1, H, S, S]."""
         position_BS = position_BS[:1] if same_rows(position_BS) else position_BS
         if len(position_BS) == 1 and bool((position_BS[0, 1:] - position_BS[0, :-1] == 1).all()):
-            places_BHSS = self._counted(position_BS.shape[1])
-        else:
-            bucket_BSS = self.bucket(position_BS[:, None, :].long() - position_BS[:, :, None].long())
-            places_BHSS = torch.nn.functional.embedding(bucket_BSS, self.table).permute(0, 3, 1, 2)
-        closed = visible.bias(dtype)
-        return places_BHSS if closed is None else places_BHSS + closed
+            return self._counted(position_BS.shape[1])
+        bucket_BSS = self.bucket(position_BS[:, None, :].long() - position_BS[:, :, None].long())
+        return torch.nn.functional.embedding(bucket_BSS, self.table).permute(0, 3, 1, 2)
 
     def _counted(self, S: int) -> Tensor:
         """[1, H, S, S] where each position is one more than the last: 2 S − 1 distances are looked up instead of S²."""

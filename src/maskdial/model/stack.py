@@ -46,9 +46,10 @@ class Trunk:
     source: Source | None
 
 
-def normed(x_ND: Tensor, eps: float) -> Tensor:
-    """RMSNorm without a gain: inside a block a gain is a factor of the matrix that follows, so it is left to that."""
-    out: Tensor = RMSNorm.apply(x_ND, eps)  # type: ignore[no-untyped-call]
+def normed(x_ND: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """RMSNorm without a gain, and x for what is added to it: inside a block a gain is a factor of the matrix that follows, so it
+    is left to that."""
+    out: tuple[Tensor, Tensor] = RMSNorm.apply(x_ND, eps)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -60,7 +61,7 @@ class Norm(nn.Module):
         self.gain, self.eps = nn.Parameter(torch.ones(config.d)), config.norm_eps
 
     def forward(self, x_ND: Tensor) -> Tensor:
-        return normed(x_ND, self.eps) * self.gain
+        return normed(x_ND, self.eps)[0] * self.gain
 
 
 class SelfAttention(nn.Module):
@@ -73,8 +74,13 @@ class SelfAttention(nn.Module):
         self.out = Linear(config.d, config.d)
 
     def forward(self, x_ND: Tensor, visible: Visible, place: Place, keep_N: Tensor | None) -> Tensor:
-        q, k, v = project(normed(x_ND, self.eps), self.qkv, visible.shape[0], 3, self.heads, place.turn)
-        return residual(x_ND, joined(visible.attention(q, k, v, place.bias)), self.out, keep_N)
+        (normed_ND, x_ND), rows = normed(x_ND, self.eps), visible.shape[0]
+        if place.bias is None:
+            seen_ND = joined(visible.attention(*project(normed_ND, self.qkv, rows, 3, self.heads, place.turn)))
+        else:
+            qkv_BS3HK = self.qkv(normed_ND).view(rows, visible.shape[1], 3, self.heads, -1)
+            seen_ND = visible.placed_attention(qkv_BS3HK, place.bias).view(x_ND.shape)
+        return residual(x_ND, seen_ND, self.out, keep_N)
 
 
 class CrossAttention(nn.Module):
@@ -88,8 +94,8 @@ class CrossAttention(nn.Module):
         self.out = Linear(config.d, config.d)
 
     def forward(self, x_ND: Tensor, source: Source, keep_N: Tensor | None) -> Tensor:
-        rows = source.visible.shape[0]
-        (q,) = project(normed(x_ND, self.eps), self.q, rows, 1, self.heads)
+        (normed_ND, x_ND), rows = normed(x_ND, self.eps), source.visible.shape[0]
+        (q,) = project(normed_ND, self.q, rows, 1, self.heads)
         k, v = project(source.hidden, self.kv, rows, 2, self.heads)
         return residual(x_ND, joined(source.visible.attention(q, k, v)), self.out, keep_N)
 
@@ -104,7 +110,8 @@ class Inner(nn.Module):
         self.down = Linear(config.ffn, config.d)
 
     def forward(self, x_ND: Tensor) -> Tensor:
-        inner_NF: Tensor = SwiGLU.apply(self.gate_up(normed(x_ND, self.eps)))  # type: ignore[no-untyped-call]
+        normed_ND, x_ND = normed(x_ND, self.eps)
+        inner_NF: Tensor = SwiGLU.apply(normed_ND, self.gate_up.weight)  # type: ignore[no-untyped-call]
         return residual(x_ND, inner_NF, self.down, None)
 
 
@@ -152,7 +159,7 @@ class Stack(nn.Module):
         if isinstance(self.place, Rotary):
             place = Place(turn=self.place(position_BS, position2_BS, x_ND.dtype))
         elif position2_BS is None:
-            place = Place(bias=self.place(position_BS, visible, x_ND.dtype))
+            place = Place(bias=self.place(position_BS))
         else:
             raise ValueError("relative positions have one coordinate and these samples have two (position2, GLM): "
                              "train them with shape 'single' and rotary positions")  # fmt: skip

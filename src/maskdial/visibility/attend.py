@@ -24,8 +24,8 @@ Form = Literal["none", "causal", "dense"]
 #: Any further rule: (row [B, 1, 1], q [1, Q, 1], k [1, 1, K]) index tensors → bool, broadcastable to [B, Q, K].
 Predicate = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-#: Numbers of scores that are worked on at a time where a bias is learnt: they stay in a CPU's cache.
-SCORES = 1 << 19
+#: Numbers of scores that are worked on at a time where a bias is learnt: they stay in a CPU core's own cache.
+SCORES = 1 << 18
 
 
 class Visible:
@@ -94,18 +94,22 @@ class Visible:
             self._blind_BQ = ~self.dense().any(-1)
         return self._blind_BQ
 
-    def attention(self, q_BHQD: Tensor, k_BHKD: Tensor, v_BHKD: Tensor, places_BHQK: Tensor | None = None) -> Tensor:
-        """softmax(q·k / √D + places) · v over what is visible → [B, H, Q, D].
-
-        `places` (relative positions; it may want a gradient) is added to the scores, [B or 1, H, Q, K].
-        """
-        if places_BHQK is not None:
-            out: Tensor = BiasedAttention.apply(q_BHQD, k_BHKD, v_BHKD, places_BHQK)  # type: ignore[no-untyped-call]
-        elif self.form == "dense":
+    def attention(self, q_BHQD: Tensor, k_BHKD: Tensor, v_BHKD: Tensor) -> Tensor:
+        """softmax(q·k / √D) · v over what is visible → [B, H, Q, D]."""
+        if self.form == "dense":
             out = scaled_dot_product_attention(q_BHQD, k_BHKD, v_BHKD, attn_mask=self.bias(q_BHQD.dtype))
         else:
             out = scaled_dot_product_attention(q_BHQD, k_BHKD, v_BHKD, is_causal=self.form == "causal")
         return out.masked_fill(self.blind()[:, None, :, None], 0.0) if self.has_blind() else out
+
+    def placed_attention(self, qkv_BS3HD: Tensor, places_BHSS: Tensor) -> Tensor:
+        """softmax(q·k / √D + places) · v over what is visible, q, k and v side by side in one array → [B, S, H, D].
+
+        `places` (relative positions; they may want a gradient) is [B or 1, H, S, S].
+        """
+        closed = self.bias(qkv_BS3HD.dtype)
+        out: Tensor = BiasedAttention.apply(qkv_BS3HD, places_BHSS, closed)  # type: ignore[no-untyped-call]
+        return out.masked_fill(self.blind()[:, :, None, None], 0.0) if self.has_blind() else out
 
     def has_blind(self) -> bool:
         """Whether any position sees nothing."""
@@ -158,58 +162,63 @@ def _form(order_BS: Tensor, segment_BS: Tensor) -> Form:
 
 
 class BiasedAttention(Function):
-    """softmax(q·k / √D + bias) · v where the bias wants a gradient, for which SDPA has no fast way; some rows at a time.
+    """softmax(q·k / √D + bias + closed) · v where the bias wants a gradient, for which SDPA has no fast way; a piece at a time.
 
-    q [B, H, Q, D], k and v [B, H, K, D], bias [B or 1, H, Q, K] with -inf where not visible → [B, H, Q, D].
+    qkv [B, S, 3, H, D], bias [B or 1, H, S, S], closed [B or 1, 1, S, S] (0 or -inf) or None → [B, S, H, D].
+
+    A piece of one row reads q, k and v where they lie, and the gradients of all three are written into one array.
     """
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-        B, H, Q, D = q.shape
-        p = torch.empty(B, H, Q, k.shape[2], dtype=q.dtype, device=q.device)
-        out = torch.empty(B, Q, H, v.shape[3], dtype=q.dtype, device=q.device).transpose(1, 2)
-        for rows, near in _pieces(q, k, bias):
-            n = rows.stop - rows.start
-            scores = torch.baddbmm(bias[near].expand(n, -1, -1, -1).flatten(0, 1), _flat(q, rows), _flat(k, rows).mT, alpha=D**-0.5)
-            p_rows = _flat(p, rows)  # a view
-            if scores.dtype == _wide(scores):
-                torch.softmax(scores, -1, out=p_rows)
-            else:
-                p_rows.copy_(torch.softmax(scores, -1, dtype=_wide(scores)))
-            out[rows] = torch.bmm(p_rows, _flat(v, rows)).view(n, H, Q, -1)
-        ctx.save_for_backward(q, k, v, p, bias, out)
+    def forward(ctx: Any, qkv: Tensor, bias: Tensor, closed: Tensor | None) -> Tensor:
+        B, S, _, H, D = qkv.shape
+        p, out = qkv.new_empty(B, H, S, S), qkv.new_empty(B, S, H, D)
+        parts, bias_BHSS, closed_BHSS = (*_parted(qkv), p), bias.expand_as(p), None if closed is None else closed.expand_as(p)
+        for piece in _pieces(p):
+            q, k, v, scores = (x[piece].flatten(0, 1) for x in parts)  # of p this is a view
+            torch.add(bias_BHSS[piece], 0.0 if closed_BHSS is None else closed_BHSS[piece], out=p[piece])
+            torch.baddbmm(scores, q, k.mT, alpha=D**-0.5, out=scores)
+            torch.softmax(scores, -1, out=scores)
+            _product(out.transpose(1, 2)[piece], scores, v)
+        ctx.save_for_backward(qkv, p)
+        ctx.bias = bias.shape, bias.dtype
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, ...]:
-        q, k, v, p, bias, out = ctx.saved_tensors
-        dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
-        dbias = torch.zeros_like(bias)
-        for rows, near in _pieces(q, k, bias):
-            shape, p_rows, d_rows = p[rows].shape, p[rows].flatten(0, 1), _flat(dout, rows)
-            dv[rows] = torch.bmm(p_rows.mT, d_rows).view(*shape[:2], -1, v.shape[3])
-            dp = torch.bmm(d_rows, _flat(v, rows).mT)
-            along = (d_rows * _flat(out, rows)).sum(-1, keepdim=True)  # Σ dp · p, as in FlashAttention
-            ds = dp.sub_(along).mul_(p_rows)
-            dbias[near] += ds.view(shape) if bias.shape[0] > 1 else ds.view(shape).sum(0, keepdim=True)
-            dq[rows] = torch.bmm(ds, _flat(k, rows)).mul_(q.shape[3] ** -0.5).view(*shape[:3], -1)
-            dk[rows] = torch.bmm(ds.mT, _flat(q, rows)).mul_(q.shape[3] ** -0.5).view(*shape[:2], -1, k.shape[3])
-        return dq, dk, dv, dbias
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor, Tensor, None]:
+        qkv, p = ctx.saved_tensors
+        (shape, dtype), factor = ctx.bias, qkv.shape[4] ** -0.5
+        dqkv, dbias = torch.empty_like(qkv), torch.zeros(shape, dtype=dtype, device=qkv.device)
+        parts, made = (*_parted(qkv), p, dout.transpose(1, 2)), _parted(dqkv)
+        for piece in _pieces(p):
+            q, k, v, some, given = (x[piece].flatten(0, 1) for x in parts)
+            dq, dk, dv = (x[piece] for x in made)
+            _product(dv, some.mT, given)
+            ds = torch.bmm(given, v.mT)
+            torch.ops.aten._softmax_backward_data.out(ds, some, -1, ds.dtype, grad_input=ds)
+            near = dbias[piece if shape[0] > 1 else (slice(None), piece[1])]
+            near += ds.view(p[piece].shape).sum_to_size(near.shape)
+            _product(dq, ds, k, factor)
+            _product(dk, ds.mT, q, factor)
+        return dqkv, dbias, None
 
 
-def _pieces(q: Tensor, k: Tensor, bias: Tensor) -> Iterator[tuple[slice, slice]]:
-    """(rows of the batch, rows of the bias) a piece."""
-    size = max(1, SCORES // max(1, q.shape[1] * q.shape[2] * k.shape[2])) if q.device.type == "cpu" else len(q)
-    for first in range(0, len(q), size):
-        rows = slice(first, min(first + size, len(q)))
-        yield rows, rows if bias.shape[0] > 1 else slice(0, 1)
+def _parted(qkv_BS3HD: Tensor) -> tuple[Tensor, ...]:
+    """Views of q, k and v, [B, H, S, D]."""
+    return tuple(x_BSHD.transpose(1, 2) for x_BSHD in qkv_BS3HD.unbind(2))
 
 
-def _flat(x: Tensor, rows: slice) -> Tensor:
-    """[rows · H, S, D]."""
-    return x[rows].flatten(0, 1)
+def _pieces(p_BHQK: Tensor) -> Iterator[tuple[slice, slice]]:
+    """(rows, heads): on a CPU several whole rows, or several heads of one row."""
+    B, H, Q, K = p_BHQK.shape
+    at_once = max(1, SCORES // max(1, Q * K)) if p_BHQK.device.type == "cpu" else max(1, B * H)
+    rows, heads = max(1, at_once // H), min(H, at_once)
+    for row in range(0, B, rows):
+        for head in range(0, H, heads):
+            yield slice(row, row + rows), slice(head, head + heads)
 
 
-def _wide(x: Tensor) -> torch.dtype:
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
+def _product(into_nhSD: Tensor, a: Tensor, b: Tensor, factor: float = 1.0) -> None:
+    """factor · a b, [n · h, S, D], written to where a piece lies: one product of all its heads, and one pass over a small array."""
+    torch.mul(torch.bmm(a, b).view(into_nhSD.shape), factor, out=into_nhSD)
