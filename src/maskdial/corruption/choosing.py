@@ -115,8 +115,6 @@ class Choosing:
 
     def step(self, pool: str) -> Edit:
         """The step that hides what is chosen; fairseq decides once a word what becomes of it."""
-        if self.coins:
-            return Edit(self, pool=pool)
         if self.whole_word and self.count == "fairseq":
             return EditTogether(self, self.mask, self.random, pool=pool, starts=lambda rows, at: word_starts(rows, at, self.recipe))
-        return Edit(self, self.mask, self.random, pool=pool)
+        return Edit(self, self.mask, self.random, pool=pool, decided=self.coins)

@@ -49,12 +49,12 @@ def mask_or_random_or_same(
 
 
 @kernel
-def _by_coins(offsets, keys, limit, as_mask, as_random, actions):  # type: ignore[no-untyped-def]
+def _by_coins(offsets, keys, limit, changed, same, actions):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
         key, part = site(keys[u], SELECT), actions[offsets[u] : offsets[u + 1]]
         for i in range(np.uint64(len(part))):
             bits = mix(key)
-            action = np.uint8(3) - np.uint8((bits & LOW_HALF) < as_random) - np.uint8((bits & LOW_HALF) < as_mask)
+            action = np.uint8(1) + np.uint8((bits & LOW_HALF) < changed) + np.uint8((bits & LOW_HALF) < same)
             part[i] = action if (bits >> U32) < limit else 0
             key += GOLDEN
 
@@ -63,7 +63,7 @@ def by_coins(offsets: Offsets, keys: Keys, rate: float, mask: float, random: flo
     """What becomes of each token: with probability `rate` [MASK], a random token or itself, as in `mask_or_random_or_same`. One half of a
     draw chooses a token, the other says what becomes of it, so that a higher rate changes neither for the tokens chosen before."""
     actions = np.empty(offsets[-1], dtype=np.uint8)
-    _by_coins(offsets, keys, threshold(rate), threshold(mask), threshold(min(1.0, mask + random)), actions)
+    _by_coins(offsets, keys, threshold(rate), threshold(1 - mask), threshold(max(0.0, 1 - mask - random)), actions)
     return actions
 
 
@@ -121,11 +121,11 @@ def _left(lengths, actions, out):  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True)
 class Edit:
-    """Tokens one by one: `select` flags them, then [MASK], random or unchanged by `mask` and `random`; or it says itself what becomes
-    of each. Only where `removes` is set may it be removed.
+    """Tokens one by one: `select` flags them, then [MASK], random or unchanged by `mask` and `random`.
 
     Random tokens are drawn from `pool` (`corruption.pool`).
-    The decision is "hidden": uint8 a token, 0 kept, 1 [MASK], 2 random, 3 unchanged, 4 removed.
+    The decision is "hidden": uint8 a token, 0 kept, 1 [MASK], 2 random, 3 unchanged, 4 removed (only where the step `removes`).
+    `decided`: what `select` gives are these already.
     """
 
     select: Callable[[Rows, Offsets, Decisions], UInt8[np.ndarray, " n"]]
@@ -133,6 +133,7 @@ class Edit:
     random: float = 0.0
     removes: bool = False
     pool: str = "body"
+    decided: bool = False
     decisions = ("hidden",)
     hides = True
 
@@ -140,7 +141,8 @@ class Edit:
         """Which tokens, and what becomes of them."""
         offsets = begins_of(rows, lengths)
         hidden = self.select(rows, offsets, d)
-        mask_or_random_or_same(hidden, offsets, d.keys, self.mask, self.random)
+        if not self.decided:
+            mask_or_random_or_same(hidden, offsets, d.keys, self.mask, self.random)
         d.values["hidden"] = hidden
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
