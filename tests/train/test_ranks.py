@@ -269,6 +269,7 @@ def test_three_deterministic_ranks_go_on_bit_for_bit(tmp_path: Path, way: str) -
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:The .grad attribute")  # of torch's compiler itself
 @pytest.mark.parametrize("name", ["gpt", "t5"])
 def test_compiled_parts_change_nothing(tmp_path: Path, name: str) -> None:
     for compile in ("off", "on"):
