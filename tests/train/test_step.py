@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ import torch
 import maskdial as md
 from maskdial.errors import UserError
 from maskdial.model import Model
-from maskdial.train import TrainConfig, parse_budget
+from maskdial.train import TrainConfig, load, parse_budget, train
 from maskdial.train.budget import budget
 from maskdial.train.config import LossSettings, OptimizerSettings, differences, keys
 from maskdial.train.feed import Feed
@@ -18,7 +21,7 @@ from maskdial.train.precision import bf16_speedup, decide
 from maskdial.train.step import gradients, step
 from maskdial.train.threads import Threads, best_threads
 from tests.model import helpers as small
-from tests.train.helpers import FakeCorpus
+from tests.train.helpers import FakeCorpus, config
 
 
 @pytest.mark.parametrize("name", ["gpt", "bert", "t5", "bart"])
@@ -204,6 +207,15 @@ def test_precision_asks_the_machine() -> None:
     assert decide("fp32", "cpu") == torch.float32
     assert decide("bf16", "cpu") == torch.bfloat16
     assert (decide("auto", "cpu") == torch.bfloat16) == (bf16_speedup("cpu") >= 1.5)
+
+
+def test_a_deterministic_run_does_not_ask_the_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a busy moment bf16 has been measured as the quicker one, and a run begun then had other bits."""
+    monkeypatch.setattr(sys.modules[decide.__module__], "bf16_speedup", lambda device: 9.0)
+    for deterministic, wanted in ((False, "bfloat16"), (True, "float32")):
+        settings = config(budget="1steps", deterministic=deterministic)
+        train(settings, md.objective("gpt"), FakeCorpus(), tmp_path / wanted, progress="off")
+        assert load(tmp_path / wanted).config["precision"] == wanted
 
 
 def test_threads_follow_what_is_fastest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,9 @@ class TrainConfig(Section):
     accumulate: int = Field(default=1, ge=1, description="parts a step is computed in; the gradient is the same")
     seed: int = Field(default=0, ge=0, description="decides shuffle, noise and first parameters")
     packing: Literal["joined", "isolated"] = Field(default="joined", description="how documents share a row")
-    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto asks the machine by a quick measurement")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto measures which is quicker; a deterministic run goes by the kind of device"
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; default: as many as are faster just now")
     parallel: Literal["auto", "ddp", "fsdp"] = Field(

@@ -16,15 +16,24 @@ WORTH = 1.5
 
 @cache
 def bf16_speedup(device: str) -> float:
-    """How many times faster a bf16 matrix product is than an fp32 one here: 512³ on a CPU (about 20 ms), 4096³ on a GPU."""
-    return peak_flops(device, torch.bfloat16) / peak_flops(device, torch.float32)
+    """How many times faster a bf16 matrix product is than an fp32 one here: 512³ on a CPU (about 80 ms), 4096³ on a GPU.
+
+    They take turns, so that another process that takes the processor for a moment does not slow only one of them.
+    """
+    size = size_of(device)
+    bf16, fp32 = zip(*([measure(device, dtype, size, 1) for dtype in (torch.bfloat16, torch.float32)] for _ in range(5)), strict=True)
+    return float(min(fp32) / min(bf16))
+
+
+def size_of(device: str) -> int:
+    """Rows of the square matrices that are multiplied."""
+    return 512 if device == "cpu" else 4096
 
 
 @cache
 def peak_flops(device: str, dtype: torch.dtype) -> float:
     """FLOPs a second of a product of two square matrices, a multiply-add as two: the most that training can hope for here."""
-    size = 512 if device == "cpu" else 4096
-    return 2 * size**3 / measure(device, dtype, size)
+    return 2 * size_of(device) ** 3 / measure(device, dtype, size_of(device))
 
 
 def measure(device: str, dtype: torch.dtype, size: int, repeats: int = 3) -> float:
@@ -40,8 +49,13 @@ def measure(device: str, dtype: torch.dtype, size: int, repeats: int = 3) -> flo
     return best
 
 
-def decide(precision: str, device: str) -> torch.dtype:
-    """The dtype of weights and activations; with bf16 the optimizer keeps fp32 masters."""
+def decide(precision: str, device: str, deterministic: bool = False) -> torch.dtype:
+    """The dtype of weights and activations; with bf16 the optimizer keeps fp32 masters.
+
+    A deterministic run must not depend on a clock: its "auto" is bf16 on a GPU that computes it, else fp32.
+    """
+    if precision == "auto" and deterministic:
+        return torch.bfloat16 if device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     if precision == "auto":
         return torch.bfloat16 if bf16_speedup(device) >= WORTH else torch.float32
     return torch.bfloat16 if precision == "bf16" else torch.float32

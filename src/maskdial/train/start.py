@@ -112,7 +112,7 @@ def _plan(config: TrainConfig, asked: Budget, objective: Objective | Mixture, co
         "budget": {"asked": asked.text, "kind": asked.kind, "steps": steps},
         "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint, "raw": raw},
         "vocab": corpus.vocab.to_json(),
-        "precision": str(decide(config.precision, device)).removeprefix("torch."),
+        "precision": str(decide(config.precision, device, config.deterministic)).removeprefix("torch."),
         "device": device,
         "versions": versions(),
     }
