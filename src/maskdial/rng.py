@@ -1,8 +1,8 @@
 """Counter-based draws: noise is a pure function of (seed, name, epoch, sample, site, counter). No generator state exists.
 
-A key is made once a unit; a draw mixes the key with a counter (a token's position or the number of a draw). Each use has
-its own *site*, so that a new draw in one place never moves another. The mixer is the finaliser of SplitMix64 (Steele,
-Lea & Flood 2014, with Stafford's constants "mix13").
+A key is made once a unit; a draw mixes the key with a counter: a token's position, the number of a draw, or of a pair of tokens that
+shares one (docs/decisions/007). Each use has its own *site*, so that a new draw in one place never moves another. The mixer is the
+finaliser of SplitMix64 (Steele, Lea & Flood 2014, with Stafford's constants "mix13").
 """
 
 from __future__ import annotations
