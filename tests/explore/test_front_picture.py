@@ -119,7 +119,7 @@ def test_more_than_64_positions_are_a_canvas_with_a_slider(visit):
 
 STRIPS = "() => document.querySelector('.strips').innerHTML"
 TOPS = "(all) => [...new Set(all.map((one) => one.offsetTop))]"
-HEARD = "(all) => all.map((one) => one.ariaLabel)"
+HEARD = "(all) => all.map((one) => `${one.innerText}: ${one.getAttribute('aria-description')}`)"
 
 
 def test_a_redrawn_strip_is_as_a_fresh_page_draws_it(browser, visit):

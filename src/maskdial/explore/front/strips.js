@@ -98,22 +98,21 @@ function drawStrip(strip, stream, leaks) {
   columns.splice(size).forEach((one) => one.remove());
 }
 
-/** A column: what it shows, and the same in words for a listener. */
+/** A column: what it shows, which is its name, and for a listener what that means. */
 function column(i, [token, slot, bears, says, leak], { asks, ids, labels, heads }) {
   const [letter, told] = KINDS[token.kind] ?? ["", ""],
     at = token.position === i ? i : `${i}·${token.position}`,
     read = cut(spelled(token.t)),
     mark = bears === false ? "" : `▲${bears}`,
     texts = says.map((one) => (labels ? (one?.id ?? "−100") : one ? cut(spelled(one.t)) : "·"));
-  const id = ids && token.id,
-    heard = [at, "reads", read, letter, id, told, mark + (leak ? "⚠" : ""), mark && "scored, must say", ...texts];
+  const heard = [told, mark && `scored, must say ${texts.join(" ")}`, leak && "sees its own answer"];
   return h(
     "div",
     {
       class: `column${CHANGED.has(token.kind) ? " changed" : ""}${slot ? " slot" : ""}`,
       role: "option",
       tabindex: -1,
-      says: heard.filter((one) => one || one === 0).join(" "),
+      "aria-description": heard.filter(Boolean).join(", ") || null,
       test: "token",
       "data-index": i,
       "data-scored": bears !== false,
@@ -126,7 +125,7 @@ function column(i, [token, slot, bears, says, leak], { asks, ids, labels, heads 
       { class: "read", title: told || null },
       read,
       letter && h("b", { class: "letter", text: letter }),
-      ids && h("small", { class: "id", text: id })
+      ids && h("small", { class: "id", text: token.id })
     ),
     asks && h("span", { class: "mark" }, mark, leak && h("b", { class: "warn", text: "⚠", title: "It can see its own answer." })),
     texts.map((text, head) => h("span", { class: says[head] ? "say" : "say none", title: heads[head], text }))
