@@ -114,12 +114,6 @@ class Vocab:
         """The sentinels, in the order in which they are used."""
         return np.array(self.sentinels, dtype=np.int32)
 
-    @cached_property
-    def fim_ids(self) -> NDArray[np.int32] | None:
-        """The tokens before prefix, suffix and middle, int32[1, 3]; None unless there are all three."""
-        names = ("prefix", "suffix", "middle")
-        return np.array([[self.fim[name] for name in names]], dtype=np.int32) if self.fim.keys() >= set(names) else None
-
     def get(self, role: str) -> int | None:
         """The id of a role or of what it falls back to (cls to bos, sep to eos, start to eos then pad); None if absent."""
         return self._by_role[role]

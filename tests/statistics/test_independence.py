@@ -5,7 +5,8 @@ import pytest
 
 import maskdial as md
 from maskdial import rng
-from maskdial.corruption.select import independent, poisson_spans, random_spans
+from maskdial.corruption.select import independent, poisson_spans
+from maskdial.corruption.spans import RandomSpans
 from tests.statistics.tolerance import draws, frequency
 
 RATE, LENGTH = 0.3, 200
@@ -58,7 +59,7 @@ def test_span_masks_of_neighbouring_rows_are_independent(name, draws):
     def starts(seed, epoch, first):
         keys = rng.keys(seed, name, epoch, np.arange(first, first + draws, dtype=np.uint64))
         lengths = np.full(draws, 12)
-        made = random_spans(lengths, keys, 0.5, 2.0) if name == "spans" else poisson_spans(lengths, keys, 0.3, 3.0)
+        made = RandomSpans(0.5, 2.0).of(lengths, keys) if name == "spans" else poisson_spans(lengths, keys, 0.3, 3.0)
         code = np.zeros(draws, dtype=np.int64)
         np.add.at(code, made.entry_unit, (13 * made.start + made.length) * 7 ** (np.arange(len(made.start)) - made.begin[made.entry_unit]))
         return np.unique(code, return_inverse=True)

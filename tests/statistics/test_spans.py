@@ -8,7 +8,8 @@ import pytest
 
 import maskdial as md
 from maskdial import rng
-from maskdial.corruption.select import random_spans, span_counts
+from maskdial.corruption.select import span_counts
+from maskdial.corruption.spans import RandomSpans
 from maskdial.sample import SILENT
 from tests.statistics.tolerance import average, categories, draws, frequencies, frequency, uniform
 
@@ -27,14 +28,14 @@ def counts(length, rate, mean):
 def spans(count, length, rate, mean, name="t5", **options):
     """(starts, lengths) of `count` texts of one length, a row each (without `roll` all have as many spans)."""
     keys = rng.keys(0, name, 0, np.arange(count, dtype=np.uint64))
-    made = random_spans(np.full(count, length), keys, rate, mean, **options)
+    made = RandomSpans(rate, mean, **options).of(np.full(count, length), keys)
     return made.start.reshape(count, -1), made.length.reshape(count, -1)
 
 
 def flags(count, length, rate, mean, **options):
     """Hidden or not, a row a text."""
     keys = rng.keys(0, "t5", 0, np.arange(count, dtype=np.uint64))
-    made = random_spans(np.full(count, length), keys, rate, mean, **options)
+    made = RandomSpans(rate, mean, **options).of(np.full(count, length), keys)
     marks = np.zeros((count, length + 1), dtype=np.int64)
     live = np.arange(len(made.start)) < (made.begin + made.count)[made.entry_unit]
     unit, start, size = made.entry_unit[live], made.start[live], made.length[live]

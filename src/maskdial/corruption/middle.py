@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 AS_IS, PSM, SPM, SPM_1 = range(4)
 #: the sentinels in the order of a piece's own numbers
 SENTINELS = ("prefix", "suffix", "middle")
-NO_SENTINELS = np.full((1, 3), -1, dtype=np.int32)
 
 
 #: tokens that a unit has more if one of its pieces takes another form
@@ -45,6 +45,11 @@ def _more(begin, count, form):  # type: ignore[no-untyped-def]
 def _lengths(lengths, begin, count, form, out):  # type: ignore[no-untyped-def]
     for u in range(len(lengths)):
         out[u] = lengths[u] + _more(begin[u], count[u], form)
+
+
+@lru_cache(maxsize=64)
+def _table(ids: tuple[int, ...]) -> Int32[np.ndarray, "1 3"]:
+    return np.array([ids], dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,12 @@ class Cuts:
             unit = self.pieces.entry_unit
             j = MORE * (np.arange(len(unit)) - self.pieces.begin[unit])
             return np.stack([ink.number(LOOSE, j + k, unit, SPECIAL) for k in range(MORE)], axis=1)
-        ids = ink.vocab.fim_ids
-        if ids is None and self.form.any():
-            missing = next(name for name in SENTINELS if name not in ink.vocab.fim)
+        ids = tuple(ink.vocab.fim.get(name, -1) for name in SENTINELS)
+        if -1 in ids and self.form.any():
+            missing = SENTINELS[ids.index(-1)]
             raise ValueError(f"{ink.recipe} needs the tokens prefix, middle and suffix and this vocabulary has no {missing}: name "
                              "them with Vocab(…, fim={'prefix': id, 'middle': id, 'suffix': id})")  # fmt: skip
-        return NO_SENTINELS if ids is None else ids
+        return _table(ids)
 
 
 def held_cuts(lengths: Lengths, runs: Runs) -> Cuts:

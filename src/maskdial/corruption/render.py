@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from maskdial.corruption.held import Runs, as_spans, flags
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, number, places
-from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, begins_of
+from maskdial.corruption.text import BODY, LOOSE, Decisions, Ink, Spans, Text, begins_of, same
 from maskdial.rng import FRAME, GOLDEN, LOW_HALF, RENDER, REPLACE, SELECT, U32, below, copy, draw, kernel, mix, site, threshold
 from maskdial.sample import INSERTED, MASK, RANDOM, SAME, SENTINEL, Rows
 from maskdial.vocab import Vocab
@@ -200,11 +199,6 @@ def _replace(values, offsets, begin, count, start, length, new, each, out, at): 
         copy_on(values, last, stop - last, out, place)
 
 
-@lru_cache(maxsize=64)
-def _masks(id: int, count: int) -> Int32[np.ndarray, " k"]:
-    return np.full(count, id, dtype=np.int32)
-
-
 @dataclass(frozen=True)
 class Replace:
     """Spans, each replaced by one token: its sentinel (`by="sentinel"`), or [MASK] with a share `random` of random tokens.
@@ -241,7 +235,7 @@ class Replace:
         elif self.by == "sentinel":  # the k-th span of a unit takes the k-th
             new = sentinel_table(ink, spans.most, self.overflow)
         else:
-            new = _masks(ink.vocab.need("mask", ink.recipe) if len(spans.start) else -1, 1 << spans.most.bit_length())
+            new = same(ink.vocab.need("mask", ink.recipe) if len(spans.start) else -1, 1 << spans.most.bit_length())
         _replace(text.values, text.offsets, spans.begin, spans.count, spans.start, spans.length, new, each, out, at)
 
     def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:

@@ -143,11 +143,6 @@ class RandomSpans:
         return Spans(begin, count, runs[0], runs[1])
 
 
-def random_spans(lengths: Int64[np.ndarray, " u"], keys: Keys, rate: float, mean: float, **options: bool) -> Spans:
-    """`RandomSpans` of units of these lengths."""
-    return RandomSpans(rate, mean, **options).of(lengths, keys)
-
-
 @cache
 def poisson_limits(mean: float) -> UInt64[np.ndarray, " k"]:
     """Integer thresholds of the Poisson law, cut where its probability falls below 1e-7 and renormalised (fairseq)."""

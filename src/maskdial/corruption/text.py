@@ -160,6 +160,12 @@ class Decisions:
 
 
 @lru_cache(maxsize=256)
+def same(id: int, count: int) -> Int32[np.ndarray, " k"]:
+    """One id so many times, made once for all calls: nobody writes to it."""
+    return np.full(count, id, dtype=np.int32)
+
+
+@lru_cache(maxsize=256)
 def _no_lift(units: int) -> Int64[np.ndarray, " u"]:
     return np.zeros(units, dtype=np.int64)
 
