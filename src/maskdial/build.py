@@ -15,7 +15,7 @@ from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, 
 from maskdial.corruption.units import ask_frame, decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
 from maskdial.corruption.words import first_parts
 from maskdial.rng import ZERO
-from maskdial.sample import MASK, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
+from maskdial.sample import MASK, NONE, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
 from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
 from maskdial.vocab import Vocab
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from maskdial.objective import Objective
     Lengths = Int64[np.ndarray, " u"]
 
-
-#: no token
-NONE = np.empty(0, dtype=np.int32)
 
 # The C library gives blocks of memory above a bound (128 KB) back to the system and gets them anew, page by page, until it has seen
 # a larger one come back: then that one's size is the bound. This one is never touched and so takes no memory; without it BART's
@@ -68,9 +65,9 @@ class Build:
         self.at = np.empty(number, dtype=np.int64) if self.front else self.begin
         cut = ZERO if self.between is None else self.cut
         lay_out(lengths, cut, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
-        framed = self.opened or added > 0
+        self.bare = not self.opened and added == 0
         #: whether what is read is the rows' tokens, unchanged and unframed: then it is not copied
-        self.as_it_is = not framed and not answers and not objective.writing
+        self.as_it_is = self.bare and not answers and not objective.writing
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)
@@ -144,8 +141,13 @@ class Build:
         text, lengths = body, self.units.lengths
         for step in o.writing[:-1]:
             text, lengths = run(step, text, lengths, d, ink)
+        last = (o.writing or o.steps)[-1]
+        write_next = getattr(last, "write_next", None) if o.target.over_read and self.bare else None
+        if write_next is not None:
+            write_next(text, d, ink, silent, read, said, self.at)
+            return
         if read is not body.values:
-            (o.writing or o.steps)[-1].write(text, d, ink, read, self.at)
+            last.write(text, d, ink, read, self.at)
         if o.target.answers:
             o.target.write(body, d, ink, silent, said, middle, o.frame)
         elif not o.target.over_read:

@@ -114,6 +114,13 @@ class Vocab:
         """The sentinels, in the order in which they are used."""
         return np.array(self.sentinels, dtype=np.int32)
 
+    @cached_property
+    def middle_ids(self) -> tuple[NDArray[np.int32], str | None]:
+        """The ids of fill in the middle's prefix, suffix and middle [1, 3], -1 for one that is absent, and which one that is."""
+        names = ("prefix", "suffix", "middle")
+        ids = [self.fim.get(name, -1) for name in names]
+        return np.array([ids], dtype=np.int32), next((name for name, id in zip(names, ids, strict=True) if id < 0), None)
+
     def get(self, role: str) -> int | None:
         """The id of a role or of what it falls back to (cls to bos, sep to eos, start to eos then pad); None if absent."""
         return self._by_role[role]

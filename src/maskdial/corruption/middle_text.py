@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.documents import documents, wholes
 from maskdial.corruption.held import Runs
-from maskdial.corruption.middle import AS_IS, PSM, SPM, Cuts, Middle, draw_cuts, held_cuts
+from maskdial.corruption.middle import AS_IS, LENGTH, PSM, SPM, START, Cuts, MovesMiddles, cut_pieces, held_cuts
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
 from maskdial.sample import REPLACED, Rows
 from maskdial.vocab import Vocab
@@ -43,12 +44,11 @@ class Written:
     def parts(self, cuts: Cuts) -> list[list[list[int]]]:
         """Prefix, middle and suffix of each piece as ids; nothing for a piece that stays."""
         made: list[list[list[int]]] = []
-        for j, unit in enumerate(cuts.pieces.entry_unit.tolist()):
-            if cuts.form[j] == AS_IS:
+        for unit, (start, length, form, a, b) in zip(cuts.unit.tolist(), cuts.table.tolist(), strict=True):
+            if form == AS_IS:
                 made.append([])
                 continue
-            text = self.codec.decode(self.ids(unit, int(cuts.pieces.start[j]), int(cuts.pieces.length[j])))
-            a, b = int(cuts.first[j]), int(cuts.second[j])
+            text = self.codec.decode(self.ids(unit, start, length))
             made.append([list(self.codec.encode(part)) if part else [] for part in (text[:a], text[a:b], text[b:])])
         return made
 
@@ -94,7 +94,7 @@ def same_tokens(new: Sequence[int], old: Sequence[int], decode: Callable[[list[i
 
 
 @dataclass(frozen=True)
-class MiddleOfText(Middle):
+class MiddleOfText(MovesMiddles):
     """`Middle` with cuts between characters (§3.2: a model must also fill in from the middle of a token). The decision is "cuts"."""
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
@@ -104,12 +104,14 @@ class MiddleOfText(Middle):
             raise ValueError("fim: unit='char' cuts text, so the vocabulary must bring its tokenizer: Vocab(…, codec=tokenizer), "
                              "which a prepared corpus has (or unit='token')")  # fmt: skip
         offsets = rows.units.offsets
-        written, pieces = Written(rows.tokens, offsets, codec), self.pieces(rows.tokens, offsets, vocab.eod)
+        written, pieces = Written(rows.tokens, offsets, codec), (wholes if self.whole else documents)(rows.tokens, offsets, vocab.eod)
         found = [whole_characters(written.ids(unit, start, length), codec) for unit, start, length in entries(pieces)]
-        first, count, size = np.array(found, dtype=np.int64).reshape(-1, 3).T
-        inner = Spans(pieces.begin, pieces.count, (pieces.start + first).astype(np.int32), count.astype(np.int32))
-        d.values["cuts"] = draw_cuts(d.keys, inner, size.astype(np.int32), self.rate, self.spm, self.variant)
-        d.values["written"] = written
+        first, count, size = np.array(found, dtype=np.int32).reshape(-1, 3).T
+        table = np.empty((len(found), 5), dtype=np.int32)
+        table[:, START], table[:, LENGTH] = pieces.start + first, count
+        more = np.empty_like(pieces.begin)
+        cut_pieces(d.keys, pieces.begin, pieces.count, np.ascontiguousarray(size), *self.chances, table, more)
+        d.values |= {"cuts": Cuts(pieces.begin, pieces.count, table, more), "written": written}
 
     def parts(self, d: Decisions) -> list[list[list[int]]]:
         """The encoded parts of each piece, encoded once for the same cuts."""
@@ -122,8 +124,8 @@ class MiddleOfText(Middle):
     def lengths(self, lengths: Lengths, d: Decisions) -> Lengths:
         """Lengths after the step."""
         cuts: Cuts = d["cuts"]
-        more = [3 + sum(map(len, parts)) - int(n) if parts else 0 for parts, n in zip(self.parts(d), cuts.pieces.length, strict=True)]
-        grown = lengths + np.bincount(cuts.pieces.entry_unit, weights=more, minlength=len(lengths)).astype(np.int64)
+        more = [3 + sum(map(len, parts)) - int(n) if parts else 0 for parts, n in zip(self.parts(d), cuts.table[:, LENGTH], strict=True)]
+        grown = lengths + np.bincount(cuts.unit, weights=more, minlength=len(lengths)).astype(np.int64)
         return np.minimum(grown, lengths + SPARE)
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None:
@@ -132,9 +134,10 @@ class MiddleOfText(Middle):
         room, sentinels, parts = self.lengths(text.lengths, d), cuts.numbers(ink), self.parts(d)
         for u in range(len(at)):
             unit, last, made = text.values[text.offsets[u] : text.offsets[u + 1]], 0, [text.values[:0]]
-            new = 3 * int(cuts.pieces.count[u])
-            for j in range(int(cuts.pieces.begin[u]), int(cuts.pieces.begin[u] + cuts.pieces.count[u])):
-                start, stop = int(cuts.pieces.start[j]), int(cuts.pieces.start[j] + cuts.pieces.length[j])
+            new = 3 * int(cuts.count[u])
+            for j in range(int(cuts.begin[u]), int(cuts.begin[u] + cuts.count[u])):
+                start, length, form, *_ = cuts.table[j].tolist()
+                stop = start + length
                 made.append(unit[last:start])
                 last = stop
                 if not parts[j]:
@@ -142,7 +145,7 @@ class MiddleOfText(Middle):
                     continue
                 written = self.numbered(parts[j], unit[start:stop], d["written"], u, start, new, ink) if ink.numbers else parts[j]
                 new += sum(map(len, parts[j]))
-                made += arranged(int(cuts.form[j]), sentinels[j * ink.numbers], [np.array(part, dtype=np.int32) for part in written])
+                made += arranged(form, sentinels[j * ink.numbers], [np.array(part, dtype=np.int32) for part in written])
             made.append(unit[last:])
             out[at[u] : at[u] + room[u]] = np.concatenate(made)[: room[u]]
 

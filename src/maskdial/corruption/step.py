@@ -22,6 +22,9 @@ class Step(Protocol):
     `hold` makes them by hand: decisions that hide exactly these runs (start, end) of each unit and leave everything else of the
     text as it is; without runs the text stays whole. `hides` says whether it is this step that hides, and not one that merely
     goes by what is hidden (a noise level, an order of answers, where a prefix ends). `ValueError` for runs it can't hide.
+
+    A last step may also have `write_next(text, d, ink, silent, out, said, at)`, which writes in one pass what is read and, at each
+    position, what the next one reads (`silent` at the end of a unit).
     """
 
     decisions: Any

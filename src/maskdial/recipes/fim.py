@@ -19,7 +19,6 @@ needs the tokenizer (`Vocab.codec`); a row may then grow by sixteen.
 
 from typing import Annotated, Literal
 
-from maskdial.corruption.documents import documents, wholes
 from maskdial.corruption.middle import Middle
 from maskdial.corruption.middle_text import SPARE, MiddleOfText
 from maskdial.objective import Objective
@@ -51,7 +50,7 @@ def fim(
     step = Middle if unit == "token" else MiddleOfText
     more = 3 if unit == "token" else SPARE
     return Objective(
-        name="fim", steps=(step(documents if level == "context" else wholes, rate, spm, variant),), visibility="causal",
+        name="fim", steps=(step(level == "document", rate, spm, variant),), visibility="causal",
         target=NextRead(), layout="decoder",
         shape=lambda length: (length + more, 0), exact=False,
         scored_share=lambda length: (length - 1) / length,
