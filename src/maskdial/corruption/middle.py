@@ -25,13 +25,11 @@ AS_IS, PSM, SPM, SPM_1 = range(4)
 PREFIX, SUFFIX, MID = U0, U1, U2
 #: what is known of a piece: where it starts in its unit and how long it is, in tokens; its form and two cuts
 START, LENGTH, FORM, FIRST, SECOND = range(5)
-
-
 #: tokens that a unit has more if one of its pieces takes another form
 MORE = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cuts:
     """Pieces of units, a row of `table` each: start, length, form, and where it is cut: 0 ≤ first ≤ second ≤ its size (tokens or
     characters). Those of unit u are the rows `begin[u]:begin[u]+count[u]`."""
