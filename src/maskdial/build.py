@@ -11,7 +11,7 @@ import numpy as np
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, edit_frame
 from maskdial.corruption.separate import languages
-from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Decisions, Ink, Text, body_text, offsets_of, same
+from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Ink, Text, begins_of, body_text, offsets_of, same
 from maskdial.corruption.units import ask_frame, decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
 from maskdial.corruption.words import first_parts
 from maskdial.rng import ZERO
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt8
 
     from maskdial.corruption.step import Step
+    from maskdial.corruption.text import Decisions
     from maskdial.objective import Objective
     Lengths = Int64[np.ndarray, " u"]
 
@@ -57,17 +58,21 @@ class Build:
         added = self.front + int(self.tail is not None) + int(self.between is not None)
         answers = objective.target.answers
         answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame) if answers else lengths
-        number = len(lengths)
-        self.source, self.out = np.empty(number, dtype=np.int64), np.empty(number + 1, dtype=np.int64)
+        #: whether samples are the texts alone, as the steps left them
+        self.bare = not answers and not self.opened and added == 0
+        if self.bare:
+            self.source, self.out = lengths, begins_of(self.rows, lengths)
+        else:
+            self.source, self.out = np.empty(len(lengths), dtype=np.int64), np.empty(len(lengths) + 1, dtype=np.int64)
         self.begin, self.end = self.out[:-1], self.out[1:]
-        self.total = np.empty(number, dtype=np.int64) if answers else self.source
-        self.middle = np.empty(number, dtype=np.int64) if answers else self.end
-        self.at = np.empty(number, dtype=np.int64) if self.front else self.begin
-        cut = ZERO if self.between is None else self.cut
-        lay_out(lengths, cut, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
-        self.bare = not self.opened and added == 0
-        #: whether what is read is the rows' tokens, unchanged and unframed: then it is not copied
-        self.as_it_is = self.bare and not answers and not objective.writing
+        self.total = np.empty(len(lengths), dtype=np.int64) if answers else self.source
+        self.middle = np.empty(len(lengths), dtype=np.int64) if answers else self.end
+        self.at = np.empty(len(lengths), dtype=np.int64) if self.front else self.begin
+        if not self.bare:
+            cut = ZERO if self.between is None else self.cut
+            lay_out(lengths, cut, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
+        #: whether what is read is the rows' tokens, unchanged: then it is not copied
+        self.as_it_is = self.bare and not objective.writing
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)

@@ -143,9 +143,10 @@ class Objective:
 
     def begin(self, rows: Rows, seed: int, epoch: int) -> Decisions:
         """No decision yet: what keys the noise of each unit."""
+        if rows.packing == "joined":
+            return Decisions(rng.keys(seed, self.name, epoch, rows.index))
         units = rows.units
-        index = rows.index if rows.packing == "joined" else rows.index[units.row]
-        return Decisions(rng.keys(seed, self.name, epoch, index, units.number))
+        return Decisions(rng.keys(seed, self.name, epoch, rows.index[units.row], units.number))
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:
         """Samples from rows and decisions alone."""

@@ -46,25 +46,33 @@ class Rows:
     def units(self) -> Units:
         """The runs that an objective corrupts on their own: rows when joined, documents within rows when isolated."""
         if self.packing == "joined":
-            return Units(self.offsets, np.arange(len(self)), np.zeros(len(self), dtype=np.int64))
+            return Units(self.offsets)
         change = np.flatnonzero(np.diff(self.segment)) + 1
         starts = np.unique(np.concatenate([self.offsets[:-1], change]))
         starts = starts[starts < self.offsets[-1]]
         row = np.searchsorted(self.offsets, starts, side="right") - 1
         first = np.searchsorted(row, row, side="left")
-        return Units(np.append(starts, self.offsets[-1]), row, np.arange(len(starts)) - first)
+        return Units(np.append(starts, self.offsets[-1]), (row, np.arange(len(starts)) - first))
 
 
-@dataclass(frozen=True)
 class Units:
-    """Unit u holds tokens `offsets[u]:offsets[u+1]`, lies in row `row[u]` and is the `number[u]`-th of that row."""
+    """Unit u holds tokens `offsets[u]:offsets[u+1]`, lies in row `row[u]` and is the `number[u]`-th of that row (0: each row is one)."""
 
-    offsets: Int64[np.ndarray, " u+1"]
-    row: Int64[np.ndarray, " u"]
-    number: Int64[np.ndarray, " u"]
+    def __init__(
+        self, offsets: Int64[np.ndarray, " u+1"], rows: tuple[Int64[np.ndarray, " u"], Int64[np.ndarray, " u"]] | None = None
+    ) -> None:
+        self.offsets, self._rows = offsets, rows
+
+    @cached_property
+    def row(self) -> Int64[np.ndarray, " u"]:
+        return np.arange(len(self)) if self._rows is None else self._rows[0]
+
+    @cached_property
+    def number(self) -> Int64[np.ndarray, " u"]:
+        return np.zeros(len(self), dtype=np.int64) if self._rows is None else self._rows[1]
 
     def __len__(self) -> int:
-        return len(self.row)
+        return len(self.offsets) - 1
 
     @cached_property
     def lengths(self) -> Int64[np.ndarray, " u"]:

@@ -82,10 +82,10 @@ class Alike(Objective):
     def begin(self, rows: Rows, seed: int, epoch: int) -> Decisions:
         """Keys by the members' names."""
         assert isinstance(rows, Taken)
-        units, index, member = rows.units, rows.index, rows.member
+        units, index, member, number = rows.units, rows.index, rows.member, None
         if rows.packing == "isolated":
-            index, member = index[units.row], member[units.row]
-        return Decisions(rng.keys(seed, self.names, epoch, index, units.number, member), {"member": member})
+            index, member, number = index[units.row], member[units.row], units.number
+        return Decisions(rng.keys(seed, self.names, epoch, index, number, member), {"member": member})
 
     @cached_property
     def names(self) -> tuple[str, ...]:
