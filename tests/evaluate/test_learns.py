@@ -22,7 +22,7 @@ RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "learn"
 #: share of the unigram's loss, and area above chance
 BELOW, ABOVE = 0.90, 0.05
 SETTINGS = {
-    "t5-drop": {"length": 16, "rows": 128, "model.d": 64, "model.heads": 2, "model.ffn": 168, "model.source_layers": 1, "model.layers": 1}
+    "t5-drop": {"length": 16, "rows": 256, "model.d": 64, "model.heads": 2, "model.ffn": 168, "model.source_layers": 1, "model.layers": 1}
 }
 
 
