@@ -205,3 +205,20 @@ def test_same_tokens_walks_in_step_again_after_a_cut():
 def test_a_piece_that_stays_is_marked_so():
     assert AS_IS == 0
     assert words(fim("a b", [(0, 2, AS_IS, 1, 1)]).read) == "a b"
+
+
+def test_fim_is_the_same_inside_a_frame():
+    """Without a frame one pass writes what is read and what must be said; within one they are written apart."""
+    rows = md.rows([ids("a b c d e f <EOT>"), [], ids("a"), ids("f e <EOT> d c b a")])
+    plain = md.objective("fim", rate=0.7)
+    framed = plain.replace(head="bos", tail="eos")
+    turned = 0
+    for epoch in range(20):
+        bare, whole = (one(rows, VOCAB, epoch=epoch, provenance=True) for one in (plain, framed))
+        for inner, outer in zip(bare, whole, strict=True):
+            assert outer.read.tolist() == [VOCAB.bos, *inner.read.tolist(), VOCAB.eos]
+            assert outer.target.tolist() == [*outer.read.tolist()[1:], md.SILENT]
+            assert inner.target.tolist() == ([*inner.read.tolist()[1:], md.SILENT] if len(inner) else [])
+            assert outer.kind.tolist()[1:-1] == inner.kind.tolist()
+            turned += len(inner) > 7
+    assert turned > 20
