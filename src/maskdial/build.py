@@ -15,18 +15,21 @@ from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, 
 from maskdial.corruption.units import ask_frame, decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
 from maskdial.corruption.words import first_parts
 from maskdial.rng import ZERO
-from maskdial.sample import MASK, NONE, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
+from maskdial.sample import MASK, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
 from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt8
 
-    from maskdial.corruption.step import Step
+    from maskdial.corruption.step import Step, Written
     from maskdial.corruption.text import Decisions
     from maskdial.objective import Objective
     Lengths = Int64[np.ndarray, " u"]
 
+
+#: no token
+NONE = np.empty(0, dtype=np.int32)
 
 # The C library gives blocks of memory above a bound (128 KB) back to the system and gets them anew, page by page, until it has seen
 # a larger one come back: then that one's size is the bound. This one is never touched and so takes no memory; without it BART's
@@ -52,27 +55,35 @@ class Build:
         self.opened = objective.frame and rows.packing == "isolated" and objective.head == "open" and vocab.bos is not None
         self.head, self.tail, self.between = objective.frame_roles(vocab)
         self.front = int(self.head is not None)
-        lengths = units.lengths
-        for step in objective.steps:
-            lengths = step.lengths(lengths, decisions)
         added = self.front + int(self.tail is not None) + int(self.between is not None)
         answers = objective.target.answers
-        answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame) if answers else lengths
         #: whether samples are the texts alone, as the steps left them
         self.bare = not answers and not self.opened and added == 0
-        if self.bare:
-            self.source, self.out = lengths, begins_of(self.rows, lengths)
+        self.written = self.at_once() if self.bare and objective.target.over_read and len(objective.steps) == 1 else None
+        if self.written is not None:
+            _, _, lengths, self.out = self.written
         else:
-            self.source, self.out = np.empty(len(lengths), dtype=np.int64), np.empty(len(lengths) + 1, dtype=np.int64)
+            lengths = units.lengths
+            for step in objective.steps:
+                lengths = step.lengths(lengths, decisions)
+            self.out = begins_of(self.rows, lengths) if self.bare else np.empty(len(lengths) + 1, dtype=np.int64)
+        self.source = lengths if self.bare else np.empty(len(lengths), dtype=np.int64)
         self.begin, self.end = self.out[:-1], self.out[1:]
         self.total = np.empty(len(lengths), dtype=np.int64) if answers else self.source
         self.middle = np.empty(len(lengths), dtype=np.int64) if answers else self.end
         self.at = np.empty(len(lengths), dtype=np.int64) if self.front else self.begin
         if not self.bare:
+            answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame) if answers else lengths
             cut = ZERO if self.between is None else self.cut
             lay_out(lengths, cut, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
         #: whether what is read is the rows' tokens, unchanged: then it is not copied
         self.as_it_is = self.bare and not objective.writing
+
+    def at_once(self) -> Written | None:
+        """The samples in one pass, where the only step can."""
+        write = getattr(self.o.steps[0], "at_once", None)
+        made: Written | None = None if write is None else write(self.rows, self.d, self.ink(False), SILENT)
+        return made
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)
@@ -92,9 +103,12 @@ class Build:
     def samples(self, provenance: bool) -> Samples:
         o, out, size = self.o, self.out, int(self.out[-1])
         # one block of memory: an allocator keeps it for the next call, where it would give several back
-        block = np.empty((5 if provenance else 2, size), dtype=np.int32)
-        read, said = self.rows.tokens if self.as_it_is else block[0], block[1]
-        self.write(False, read, said)
+        block = np.empty((2 * (self.written is None) + 3 * provenance, size), dtype=np.int32)
+        if self.written is None:
+            read, said = self.rows.tokens if self.as_it_is else block[0], block[1]
+            self.write(False, read, said)
+        else:
+            read, said, *_ = self.written
         split = self.source if o.target.answers and o.streams else self.total
         if self.d.get("split") is not None and not o.target.answers:
             split = self.d["split"] + self.front + int(self.between is not None)
@@ -108,7 +122,7 @@ class Build:
             dialled = () if o.orders_itself else ("order", "private")
             columns |= {name: column for name, column in o.columns(self).items() if name not in dialled}
         if provenance:
-            columns |= self.provenance(*block[2:])
+            columns |= self.provenance(*block[-3:])
             columns |= o.answers(self) if o.answers else {}
         joined = self.rows.packing == "joined"
         offsets = out if joined else out[np.searchsorted(self.units.row, np.arange(len(self.rows) + 1))]
@@ -146,13 +160,8 @@ class Build:
         text, lengths = body, self.units.lengths
         for step in o.writing[:-1]:
             text, lengths = run(step, text, lengths, d, ink)
-        last = (o.writing or o.steps)[-1]
-        write_next = getattr(last, "write_next", None) if o.target.over_read and self.bare else None
-        if write_next is not None:
-            write_next(text, d, ink, silent, read, said, self.at)
-            return
         if read is not body.values:
-            last.write(text, d, ink, read, self.at)
+            (o.writing or o.steps)[-1].write(text, d, ink, read, self.at)
         if o.target.answers:
             o.target.write(body, d, ink, silent, said, middle, o.frame)
         elif not o.target.over_read:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 #: A target that asks nothing (torch's `ignore_index`).
 SILENT = -100
-#: no token
-NONE = np.empty(0, dtype=np.int32)
 
 Layout = Literal["encoder", "decoder", "encoder-decoder"]
 Column = NDArray[Any]

@@ -208,7 +208,7 @@ def test_a_piece_that_stays_is_marked_so():
 
 
 def test_fim_is_the_same_inside_a_frame():
-    """Without a frame one pass writes what is read and what must be said; within one they are written apart."""
+    """Without a frame one pass draws and writes; within one, or once somebody has asked for the cuts, that is done apart."""
     rows = md.rows([ids("a b c d e f <EOT>"), [], ids("a"), ids("f e <EOT> d c b a")])
     plain = md.objective("fim", rate=0.7)
     framed = plain.replace(head="bos", tail="eos")
@@ -221,4 +221,12 @@ def test_fim_is_the_same_inside_a_frame():
             assert inner.target.tolist() == ([*inner.read.tolist()[1:], md.SILENT] if len(inner) else [])
             assert outer.kind.tolist()[1:-1] == inner.kind.tolist()
             turned += len(inner) > 7
+        drawn = plain.draw(rows, VOCAB, epoch=epoch)
+        assert drawn.undrawn("cuts")
+        assert drawn["cuts"].count.tolist() == [1, 0, 1, 2]
+        for given in (drawn, plain.draw(rows, VOCAB, force={"cuts": drawn["cuts"]})):
+            apart = plain.build(rows, VOCAB, given)
+            assert (apart.read == bare.read).all()
+            assert (apart.target == bare.target).all()
+            assert (apart.offsets == bare.offsets).all()
     assert turned > 20

@@ -11,11 +11,13 @@ from maskdial.corruption.held import Runs
 from maskdial.corruption.runs import U0, U1, U2, next_place
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Text, two_columns
 from maskdial.rng import GOLDEN, MIDDLE, U32, below, copy, inlined, kernel, mix, site, threshold
-from maskdial.sample import NONE, SPECIAL, Rows
+from maskdial.sample import SPECIAL, Rows
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
+
+    from maskdial.corruption.step import Written
     Lengths = Int64[np.ndarray, " u"]
 
 #: what becomes of a piece: nothing; prefix, suffix, middle; suffix, prefix and middle (variant 2); the same announced in
@@ -78,6 +80,11 @@ def held_cuts(lengths: Lengths, runs: Runs) -> Cuts:
                     for length, unit in zip(lengths.tolist(), runs, strict=True)])  # fmt: skip
 
 
+def end_token(vocab: Vocab) -> np.int32:
+    """What ends a document; no id where nothing does."""
+    return np.int32(-1 if vocab.eod is None else vocab.eod)
+
+
 @inlined
 def _cut(key, p, size, rate, spm, other, table, j):  # type: ignore[no-untyped-def]
     """Row j, the p-th piece of a unit: another form with probability `rate`, and two cuts, each uniform in 0 … size whatever the other
@@ -101,6 +108,14 @@ def cut_pieces(keys, begin, count, size, rate, spm, other, table, more):  # type
             more[u] |= _cut(key, p, size[j], rate, spm, other, table, j)
 
 
+@inlined
+def _end_of(part, first, eod, whole):  # type: ignore[no-untyped-def]
+    """Where the piece ends that begins at `first`."""
+    if whole:
+        return len(part) - np.int64(len(part) > 0 and part[-1] == eod)
+    return next_place(part, eod, True, first)
+
+
 @kernel
 def _cut_documents(keys, tokens, offsets, eod, whole, rate, spm, other, begin, count, more):  # type: ignore[no-untyped-def]
     """Documents as `documents` or (`whole`) `wholes` finds them, their forms and cuts."""
@@ -109,8 +124,7 @@ def _cut_documents(keys, tokens, offsets, eod, whole, rate, spm, other, begin, c
         key, part = site(keys[u], MIDDLE), tokens[offsets[u] : offsets[u + 1]]
         first, p, longer = np.int64(0), 0, np.int64(0)
         while first < len(part) or (whole and p == 0):
-            ended = np.int64(len(part) > 0 and part[-1] == eod)
-            stop, j = len(part) - ended if whole else next_place(part, eod, True, first), np.uint64(used + p)
+            stop, j = _end_of(part, first, eod, whole), np.uint64(used + p)
             table[j, START], table[j, LENGTH] = first, stop - first
             longer |= _cut(key, p, stop - first, rate, spm, other, table, j)
             first, p = np.int64(len(part) if whole else stop + 1), p + 1
@@ -135,28 +149,52 @@ def _run(values, first, stop, out, place, end):  # type: ignore[no-untyped-def]
     return place + count
 
 
+@inlined
+def _put(values, first, stop, table, j, new, sentinels, out, place, end):  # type: ignore[no-untyped-def]
+    """The piece `values[first:stop]` in its form; returns where it ends."""
+    for sentinel, left, right in _parts(table[j, FORM], first, first + table[j, FIRST], first + table[j, SECOND], stop):
+        if place < end:
+            out[place] = new[sentinels, sentinel]
+        place = _run(values, left, right, out, place + 1, end)
+    return place
+
+
 @kernel
-def _middles(values, offsets, begin, count, table, more, new, each, out, at, said, silent):  # type: ignore[no-untyped-def]
-    """What is read; and, where `said` is given, what each position says: what the next one of its unit reads."""
+def _middles(values, offsets, begin, count, table, more, new, each, out, at):  # type: ignore[no-untyped-def]
     for u in range(len(at)):
         last, place = offsets[u], at[u]
         end = place + offsets[u + 1] - last + more[u]
         for j in range(np.uint64(begin[u]), np.uint64(begin[u] + count[u])):
-            form, sentinels = table[j, FORM], np.uint64(each) * j
-            if form == AS_IS:
+            if table[j, FORM] == AS_IS:
                 continue
-            a = offsets[u] + table[j, START]
-            b, c, d = a + table[j, FIRST], a + table[j, SECOND], a + table[j, LENGTH]
-            place = _run(values, last, a, out, place, end)
-            for sentinel, left, right in _parts(form, a, b, c, d):
-                if place < end:
-                    out[place] = new[sentinels, sentinel]
-                place = _run(values, left, right, out, place + 1, end)
-            last = d
+            sentinels = np.uint64(each) * j
+            first = offsets[u] + table[j, START]
+            place = _run(values, last, first, out, place, end)
+            last = first + table[j, LENGTH]
+            place = _put(values, first, last, table, j, new, sentinels, out, place, end)
         _run(values, last, offsets[u + 1], out, place, end)
-        if len(said) and end > at[u]:
-            copy(out, at[u] + 1, end - at[u] - 1, said, at[u])
-            said[end - 1] = silent
+
+
+@kernel
+def _at_once(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, read, said, lengths, out):  # type: ignore[no-untyped-def]
+    """Find, cut and write a unit while it is in the first cache, and what its positions say: what the next one reads."""
+    piece, place = np.empty((1, 5), dtype=np.int32), np.int64(0)
+    out[0] = 0
+    for u in range(len(keys)):
+        key, part, begin = site(keys[u], MIDDLE), tokens[offsets[u] : offsets[u + 1]], place
+        first, last, p, end = np.int64(0), np.int64(0), 0, place + offsets[u + 1] - offsets[u] + MORE
+        while first < len(part) or (whole and p == 0):
+            stop = _end_of(part, first, eod, whole)
+            if _cut(key, p, stop - first, rate, spm, other, piece, U0):
+                place = _run(part, last, first, read, place, end)
+                place = _put(part, first, stop, piece, U0, new, U0, read, place, end)
+                last = stop
+            first, p = np.int64(len(part) if whole else stop + 1), p + 1
+        place = min(_run(part, last, len(part), read, place, end), end)
+        lengths[u], out[u + 1] = place - begin, place
+        if place > begin:
+            copy(read, begin + 1, place - begin - 1, said, begin)
+            said[place - 1] = silent
 
 
 @dataclass(frozen=True)
@@ -185,12 +223,27 @@ class Middle(MovesMiddles):
     """
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
-        """Which pieces, which form, where they are cut."""
+        """Which pieces, which form, where they are cut: when somebody asks, for `at_once` does not."""
+        d.values["cuts"] = lambda: self.cuts(rows, d, vocab)
+
+    def cuts(self, rows: Rows, d: Decisions, vocab: Vocab) -> Cuts:
+        """The decision."""
         units = rows.units
         (begin, count), more = two_columns(len(units)), np.empty(len(units), dtype=np.int64)
-        eod = np.int32(-1 if vocab.eod is None else vocab.eod)
-        table = _cut_documents(d.keys, rows.tokens, units.offsets, eod, self.whole, *self.chances, begin, count, more)
-        d.values["cuts"] = Cuts(begin, count, table, more)
+        table = _cut_documents(d.keys, rows.tokens, units.offsets, end_token(vocab), self.whole, *self.chances, begin, count, more)
+        return Cuts(begin, count, table, more)
+
+    def at_once(self, rows: Rows, d: Decisions, ink: Ink, silent: int) -> Written | None:
+        """What is read and what each position says that says the next one, with the lengths and offsets of units, drawn and written in one
+        pass; nothing where the cuts are given, or a sentinel may be missing."""
+        ids, missing = ink.vocab.middle_ids
+        if not d.undrawn("cuts") or missing:
+            return None
+        units, size = len(rows.units), len(rows.tokens) + MORE * len(rows.units)
+        block, lengths, out = np.empty((2, size), dtype=np.int32), np.empty(units, dtype=np.int64), np.empty(units + 1, dtype=np.int64)
+        _at_once(d.keys, rows.tokens, rows.units.offsets, end_token(ink.vocab), self.whole, *self.chances, ids, silent, block[0], block[1],
+                 lengths, out)  # fmt: skip
+        return block[0, : out[-1]], block[1, : out[-1]], lengths, out
 
     def lengths(self, lengths: Lengths, d: Decisions) -> Lengths:
         """Lengths after the step."""
@@ -199,14 +252,8 @@ class Middle(MovesMiddles):
 
     def write(self, text: Text, d: Decisions, ink: Ink, out: Int32[np.ndarray, " m"], at: Lengths) -> None:
         """Write unit u at `out[at[u]:]`."""
-        self.write_next(text, d, ink, 0, out, NONE, at)
-
-    def write_next(self, text: Text, d: Decisions, ink: Ink, silent: int, out: Int32[np.ndarray, " m"], said: Int32[np.ndarray, " m"],
-                   at: Lengths) -> None:  # fmt: skip
-        """The same, and what each position must say that says the next one."""
         cuts: Cuts = d["cuts"]
-        _middles(text.values, text.offsets, cuts.begin, cuts.count, cuts.table, cuts.more, cuts.numbers(ink), int(ink.numbers), out, at,
-                 said, silent)  # fmt: skip
+        _middles(text.values, text.offsets, cuts.begin, cuts.count, cuts.table, cuts.more, cuts.numbers(ink), int(ink.numbers), out, at)
 
     def hold(self, rows: Rows, lengths: Lengths, runs: Runs) -> dict[str, Any]:
         """The run as the middle."""

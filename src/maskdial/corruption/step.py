@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Lengths = Int64[np.ndarray, " u"]
 
 
+#: what is read and what must be said; lengths and offsets of units
+Written = tuple["Int32[np.ndarray, ' m']", "Int32[np.ndarray, ' m']", "Lengths", "Lengths"]
+
+
 class Step(Protocol):
     """One step of a corruption: draws decisions from lengths and keys, then writes text from text and decisions.
 
@@ -23,8 +27,8 @@ class Step(Protocol):
     text as it is; without runs the text stays whole. `hides` says whether it is this step that hides, and not one that merely
     goes by what is hidden (a noise level, an order of answers, where a prefix ends). `ValueError` for runs it can't hide.
 
-    A last step may also have `write_next(text, d, ink, silent, out, said, at)`, which writes in one pass what is read and, at each
-    position, what the next one reads (`silent` at the end of a unit).
+    An only step may also have `at_once(rows, d, ink, silent)`, for texts that nothing frames and targets that say the next token: the
+    same samples in one pass, decisions that nobody has asked for drawn on the way; or None.
     """
 
     decisions: Any

@@ -147,16 +147,26 @@ class Spans:
 
 @dataclass
 class Decisions:
-    """What was drawn: one key a unit, and each step's decisions by name. `build` is a function of rows and these alone."""
+    """What was drawn: one key a unit, and each step's decisions by name. `build` is a function of rows and these alone.
+
+    A decision may be given as a function, which is called when it is first looked at.
+    """
 
     keys: UInt64[np.ndarray, " u"]
     values: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+        value = self.values[name]
+        if callable(value):
+            value = self.values[name] = value()
+        return value
 
     def get(self, name: str) -> Any:
-        return self.values.get(name)
+        return self[name] if name in self.values else None
+
+    def undrawn(self, name: str) -> bool:
+        """Whether nobody has asked for this decision yet."""
+        return callable(self.values[name])
 
 
 @lru_cache(maxsize=256)
