@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskdial.corruption.documents import documents, wholes
 from maskdial.corruption.held import Runs
 from maskdial.corruption.runs import U0, U1, U2, next_place
-from maskdial.corruption.text import LOOSE, Decisions, Ink, Text, two_columns
+from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
 from maskdial.rng import GOLDEN, MIDDLE, U32, below, copy, inlined, kernel, mix, site, threshold
 from maskdial.sample import SPECIAL, Rows
 from maskdial.vocab import Vocab
@@ -17,8 +18,10 @@ from maskdial.vocab import Vocab
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
 
+    from maskdial.corruption.select import Keys
     from maskdial.corruption.step import Written
     Lengths = Int64[np.ndarray, " u"]
+    Chances = tuple[np.uint64, np.uint64, int]
 
 #: what becomes of a piece: nothing; prefix, suffix, middle; suffix, prefix and middle (variant 2); the same announced in
 #: its own order (variant 1)
@@ -80,11 +83,6 @@ def held_cuts(lengths: Lengths, runs: Runs) -> Cuts:
                     for length, unit in zip(lengths.tolist(), runs, strict=True)])  # fmt: skip
 
 
-def end_token(vocab: Vocab) -> np.int32:
-    """What ends a document; no id where nothing does."""
-    return np.int32(-1 if vocab.eod is None else vocab.eod)
-
-
 @inlined
 def _cut(key, p, size, rate, spm, other, table, j):  # type: ignore[no-untyped-def]
     """Row j, the p-th piece of a unit: another form with probability `rate`, and two cuts, each uniform in 0 … size whatever the other
@@ -99,8 +97,7 @@ def _cut(key, p, size, rate, spm, other, table, j):  # type: ignore[no-untyped-d
 
 
 @kernel
-def cut_pieces(keys, begin, count, size, rate, spm, other, table, more):  # type: ignore[no-untyped-def]
-    """Forms and cuts of pieces whose sizes are given."""
+def _cuts(keys, begin, count, size, rate, spm, other, table, more):  # type: ignore[no-untyped-def]
     for u in range(len(keys)):
         key, more[u] = site(keys[u], MIDDLE), 0
         for p in range(count[u]):
@@ -108,29 +105,20 @@ def cut_pieces(keys, begin, count, size, rate, spm, other, table, more):  # type
             more[u] |= _cut(key, p, size[j], rate, spm, other, table, j)
 
 
+def draw_cuts(keys: Keys, pieces: Spans, size: Int32[np.ndarray, " k"], chances: Chances) -> Cuts:
+    """Forms and cuts of pieces of these sizes (tokens or characters)."""
+    table, more = np.empty((len(size), 5), dtype=np.int32), np.empty_like(pieces.begin)
+    table[:, START], table[:, LENGTH] = pieces.start, pieces.length
+    _cuts(keys, pieces.begin, pieces.count, size, *chances, table, more)
+    return Cuts(pieces.begin, pieces.count, table, more)
+
+
 @inlined
 def _end_of(part, first, eod, whole):  # type: ignore[no-untyped-def]
-    """Where the piece ends that begins at `first`."""
+    """Where the piece ends that begins at `first`, as `documents` or (`whole`) `wholes` finds it."""
     if whole:
         return len(part) - np.int64(len(part) > 0 and part[-1] == eod)
     return next_place(part, eod, True, first)
-
-
-@kernel
-def _cut_documents(keys, tokens, offsets, eod, whole, rate, spm, other, begin, count, more):  # type: ignore[no-untyped-def]
-    """Documents as `documents` or (`whole`) `wholes` finds them, their forms and cuts."""
-    used, table = 0, np.empty((len(tokens) + len(keys), 5), dtype=np.int32)
-    for u in range(len(keys)):
-        key, part = site(keys[u], MIDDLE), tokens[offsets[u] : offsets[u + 1]]
-        first, p, longer = np.int64(0), 0, np.int64(0)
-        while first < len(part) or (whole and p == 0):
-            stop, j = _end_of(part, first, eod, whole), np.uint64(used + p)
-            table[j, START], table[j, LENGTH] = first, stop - first
-            longer |= _cut(key, p, stop - first, rate, spm, other, table, j)
-            first, p = np.int64(len(part) if whole else stop + 1), p + 1
-        begin[u], count[u], more[u] = used, p, longer
-        used += p
-    return table[:used].copy()
 
 
 @inlined
@@ -208,8 +196,12 @@ class MovesMiddles:
     decisions = ("cuts",)
     hides = True
 
+    def pieces(self, rows: Rows, vocab: Vocab) -> Spans:
+        """The pieces of each unit."""
+        return (wholes if self.whole else documents)(rows.tokens, rows.units.offsets, vocab.eod)
+
     @property
-    def chances(self) -> tuple[np.uint64, np.uint64, int]:
+    def chances(self) -> Chances:
         """That a piece takes another form and that it takes the other one, and which that is."""
         return threshold(self.rate), threshold(self.spm), SPM if self.variant == 2 else SPM_1
 
@@ -224,14 +216,11 @@ class Middle(MovesMiddles):
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
         """Which pieces, which form, where they are cut: when somebody asks, for `at_once` does not."""
-        d.values["cuts"] = lambda: self.cuts(rows, d, vocab)
+        d.values["cuts"] = lambda: self.cuts(d.keys, self.pieces(rows, vocab))
 
-    def cuts(self, rows: Rows, d: Decisions, vocab: Vocab) -> Cuts:
-        """The decision."""
-        units = rows.units
-        (begin, count), more = two_columns(len(units)), np.empty(len(units), dtype=np.int64)
-        table = _cut_documents(d.keys, rows.tokens, units.offsets, end_token(vocab), self.whole, *self.chances, begin, count, more)
-        return Cuts(begin, count, table, more)
+    def cuts(self, keys: Keys, pieces: Spans) -> Cuts:
+        """Cuts between tokens."""
+        return draw_cuts(keys, pieces, pieces.length, self.chances)
 
     def at_once(self, rows: Rows, d: Decisions, ink: Ink, silent: int) -> Written | None:
         """What is read and what each position says that says the next one, with the lengths and offsets of units, drawn and written in one
@@ -241,7 +230,8 @@ class Middle(MovesMiddles):
             return None
         units, size = len(rows.units), len(rows.tokens) + MORE * len(rows.units)
         block, lengths, out = np.empty((2, size), dtype=np.int32), np.empty(units, dtype=np.int64), np.empty(units + 1, dtype=np.int64)
-        _at_once(d.keys, rows.tokens, rows.units.offsets, end_token(ink.vocab), self.whole, *self.chances, ids, silent, block[0], block[1],
+        eod = np.int32(-1 if ink.vocab.eod is None else ink.vocab.eod)
+        _at_once(d.keys, rows.tokens, rows.units.offsets, eod, self.whole, *self.chances, ids, silent, block[0], block[1],
                  lengths, out)  # fmt: skip
         return block[0, : out[-1]], block[1, : out[-1]], lengths, out
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskdial.corruption.documents import documents, wholes
 from maskdial.corruption.held import Runs
-from maskdial.corruption.middle import AS_IS, LENGTH, PSM, SPM, START, Cuts, MovesMiddles, cut_pieces, held_cuts
+from maskdial.corruption.middle import AS_IS, LENGTH, PSM, SPM, Cuts, MovesMiddles, draw_cuts, held_cuts
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
 from maskdial.sample import REPLACED, Rows
 from maskdial.vocab import Vocab
@@ -104,14 +103,11 @@ class MiddleOfText(MovesMiddles):
             raise ValueError("fim: unit='char' cuts text, so the vocabulary must bring its tokenizer: Vocab(…, codec=tokenizer), "
                              "which a prepared corpus has (or unit='token')")  # fmt: skip
         offsets = rows.units.offsets
-        written, pieces = Written(rows.tokens, offsets, codec), (wholes if self.whole else documents)(rows.tokens, offsets, vocab.eod)
+        written, pieces = Written(rows.tokens, offsets, codec), self.pieces(rows, vocab)
         found = [whole_characters(written.ids(unit, start, length), codec) for unit, start, length in entries(pieces)]
-        first, count, size = np.array(found, dtype=np.int32).reshape(-1, 3).T
-        table = np.empty((len(found), 5), dtype=np.int32)
-        table[:, START], table[:, LENGTH] = pieces.start + first, count
-        more = np.empty_like(pieces.begin)
-        cut_pieces(d.keys, pieces.begin, pieces.count, np.ascontiguousarray(size), *self.chances, table, more)
-        d.values |= {"cuts": Cuts(pieces.begin, pieces.count, table, more), "written": written}
+        first, count, size = np.array(found, dtype=np.int32).reshape(-1, 3).T.copy()
+        inner = Spans(pieces.begin, pieces.count, pieces.start + first, count)
+        d.values |= {"cuts": draw_cuts(d.keys, inner, size, self.chances), "written": written}
 
     def parts(self, d: Decisions) -> list[list[list[int]]]:
         """The encoded parts of each piece, encoded once for the same cuts."""
