@@ -22,7 +22,7 @@ from maskdial.vocab import Vocab
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt8
 
-    from maskdial.corruption.step import Step, Written
+    from maskdial.corruption.step import Made, Step
     from maskdial.corruption.text import Decisions
     from maskdial.objective import Objective
     Lengths = Int64[np.ndarray, " u"]
@@ -79,10 +79,10 @@ class Build:
         #: whether what is read is the rows' tokens, unchanged: then it is not copied
         self.as_it_is = self.bare and not objective.writing
 
-    def at_once(self) -> Written | None:
+    def at_once(self) -> Made | None:
         """The samples in one pass, where the only step can."""
         write = getattr(self.o.steps[0], "at_once", None)
-        made: Written | None = None if write is None else write(self.rows, self.d, self.ink(False), SILENT)
+        made: Made | None = None if write is None else write(self.rows, self.d, self.ink(False), SILENT)
         return made
 
     def ink(self, numbers: bool) -> Ink:

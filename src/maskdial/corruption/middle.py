@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
 
     from maskdial.corruption.select import Keys
-    from maskdial.corruption.step import Written
+    from maskdial.corruption.step import Made
     Lengths = Int64[np.ndarray, " u"]
     Chances = tuple[np.uint64, np.uint64, int]
 
@@ -222,7 +222,7 @@ class Middle(MovesMiddles):
         """Cuts between tokens."""
         return draw_cuts(keys, pieces, pieces.length, self.chances)
 
-    def at_once(self, rows: Rows, d: Decisions, ink: Ink, silent: int) -> Written | None:
+    def at_once(self, rows: Rows, d: Decisions, ink: Ink, silent: int) -> Made | None:
         """What is read and what each position says that says the next one, with the lengths and offsets of units, drawn and written in one
         pass; nothing where the cuts are given, or a sentinel may be missing."""
         ids, missing = ink.vocab.middle_ids

@@ -14,10 +14,8 @@ from maskdial.vocab import Vocab
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
     Lengths = Int64[np.ndarray, " u"]
-
-
-#: what is read and what must be said; lengths and offsets of units
-Written = tuple["Int32[np.ndarray, ' m']", "Int32[np.ndarray, ' m']", "Lengths", "Lengths"]
+    #: what is read and what must be said; lengths and offsets of units
+    Made = tuple[Int32[np.ndarray, " m"], Int32[np.ndarray, " m"], Lengths, Lengths]
 
 
 class Step(Protocol):
@@ -28,7 +26,7 @@ class Step(Protocol):
     goes by what is hidden (a noise level, an order of answers, where a prefix ends). `ValueError` for runs it can't hide.
 
     An only step may also have `at_once(rows, d, ink, silent)`, for texts that nothing frames and targets that say the next token: the
-    same samples in one pass, decisions that nobody has asked for drawn on the way; or None.
+    same samples in one pass, decisions that nobody has asked for drawn on the way; or None (docs/decisions/008).
     """
 
     decisions: Any
