@@ -103,11 +103,12 @@ class Build:
     def samples(self, provenance: bool) -> Samples:
         o, out, size = self.o, self.out, int(self.out[-1])
         # one block of memory: an allocator keeps it for the next call, where it would give several back
-        block = np.empty((2 * (self.written is None) + 3 * provenance, size), dtype=np.int32)
         if self.written is None:
+            block = np.empty((5 if provenance else 2, size), dtype=np.int32)
             read, said = self.rows.tokens if self.as_it_is else block[0], block[1]
             self.write(False, read, said)
         else:
+            block = np.empty((3 * provenance, size), dtype=np.int32)
             read, said, *_ = self.written
         split = self.source if o.target.answers and o.streams else self.total
         if self.d.get("split") is not None and not o.target.answers:

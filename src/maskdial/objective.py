@@ -186,6 +186,8 @@ class Objective:
 
     def frame_roles(self, vocab: Vocab) -> tuple[str | None, str | None, str | None]:
         """The roles of the tokens before, after and between; None where there is none (or the vocabulary has no such token)."""
+        if self.head is None and self.tail is None:
+            return None, None, self.between
         head = None if self.head == "open" or not (self.frame or str(self.head).startswith("mode:")) else self.head
         return known(head, vocab), known(self.tail if self.frame else None, vocab), self.between
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,6 +184,7 @@ def _at_once(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, r
         if place > begin:
             copy(read, begin + 1, place - begin - 1, said, begin)
             said[place - 1] = silent
+    return place
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ class MovesMiddles:
         """The pieces of each unit."""
         return (wholes if self.whole else documents)(rows.tokens, rows.units.offsets, vocab.eod)
 
-    @property
+    @cached_property
     def chances(self) -> Chances:
         """That a piece takes another form and that it takes the other one, and which that is."""
         return threshold(self.rate), threshold(self.spm), SPM if self.variant == 2 else SPM_1
@@ -228,12 +230,12 @@ class Middle(MovesMiddles):
         ids, missing = ink.vocab.middle_ids
         if not d.undrawn("cuts") or missing:
             return None
-        units, size = len(rows.units), len(rows.tokens) + MORE * len(rows.units)
-        block, lengths, out = np.empty((2, size), dtype=np.int32), np.empty(units, dtype=np.int64), np.empty(units + 1, dtype=np.int64)
+        offsets = rows.units.offsets
+        block = np.empty((2, len(rows.tokens) + MORE * len(offsets)), dtype=np.int32)
+        read, said, lengths, out = block[0], block[1], np.empty(len(offsets) - 1, dtype=np.int64), np.empty(len(offsets), dtype=np.int64)
         eod = np.int32(-1 if ink.vocab.eod is None else ink.vocab.eod)
-        _at_once(d.keys, rows.tokens, rows.units.offsets, eod, self.whole, *self.chances, ids, silent, block[0], block[1],
-                 lengths, out)  # fmt: skip
-        return block[0, : out[-1]], block[1, : out[-1]], lengths, out
+        size = _at_once(d.keys, rows.tokens, offsets, eod, self.whole, *self.chances, ids, silent, read, said, lengths, out)
+        return read[:size], said[:size], lengths, out
 
     def lengths(self, lengths: Lengths, d: Decisions) -> Lengths:
         """Lengths after the step."""
