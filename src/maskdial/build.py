@@ -11,9 +11,25 @@ import numpy as np
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, edit_frame
 from maskdial.corruption.separate import languages
-from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Ink, Text, begins_of, body_text, offsets_of, same
+from maskdial.corruption.text import (
+    BETWEEN,
+    FIXED,
+    HEAD,
+    LABEL,
+    LOOSE,
+    NONE,
+    START,
+    TAIL,
+    Ink,
+    Text,
+    begins_of,
+    body_text,
+    offsets_of,
+    same,
+)
 from maskdial.corruption.units import ask_frame, decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
 from maskdial.corruption.words import first_parts
+from maskdial.one_pass import one_pass
 from maskdial.rng import ZERO
 from maskdial.sample import MASK, RANDOM, SAME, SILENT, SPECIAL, Column, Rows, Samples
 from maskdial.visibility.order import backward, order, position, prefix_of, source_first, stream
@@ -22,14 +38,11 @@ from maskdial.vocab import Vocab
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt8
 
-    from maskdial.corruption.step import Made, Step
+    from maskdial.corruption.step import Step
     from maskdial.corruption.text import Decisions
     from maskdial.objective import Objective
     Lengths = Int64[np.ndarray, " u"]
 
-
-#: no token
-NONE = np.empty(0, dtype=np.int32)
 
 # The C library gives blocks of memory above a bound (128 KB) back to the system and gets them anew, page by page, until it has seen
 # a larger one come back: then that one's size is the bound. This one is never touched and so takes no memory; without it BART's
@@ -45,8 +58,8 @@ class Build:
     begins), `middle` (where the answer begins) and `end` in the columns; `front` is how many special tokens stand before the text.
     """
 
-    def __init__(self, objective: Objective, rows: Rows, vocab: Vocab, decisions: Decisions) -> None:
-        self.o, self.vocab, self.d, self.given = objective, vocab, decisions, rows
+    def __init__(self, objective: Objective, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> None:
+        self.o, self.vocab, self.d, self.given, self.traced = objective, vocab, decisions, rows, provenance
         self.rows, self._numbers = objective.prepared(rows, vocab)
         self.units = units = self.rows.units
         #: body tokens of each unit's row, as given
@@ -59,31 +72,41 @@ class Build:
         answers = objective.target.answers
         #: whether samples are the texts alone, as the steps left them
         self.bare = not answers and not self.opened and added == 0
-        self.written = self.at_once() if self.bare and objective.target.over_read and len(objective.steps) == 1 else None
-        if self.written is not None:
-            _, _, lengths, self.out = self.written
+        self.written = None if provenance else one_pass(self)
+        if self.written is None:
+            self.lay_out(added)
         else:
-            lengths = units.lengths
-            for step in objective.steps:
-                lengths = step.lengths(lengths, decisions)
-            self.out = begins_of(self.rows, lengths) if self.bare else np.empty(len(lengths) + 1, dtype=np.int64)
+            _, _, self.source, self.total, self.out = self.written
+            self.begin, self.end = self.out[:-1], self.out[1:]
+        #: whether what is read is the rows' tokens, unchanged: then it is not copied
+        self.as_it_is = self.bare and not objective.writing
+
+    @cached_property
+    def middle(self) -> Lengths:
+        """Where each unit's answer begins in the columns."""
+        return self.begin + self.source
+
+    @cached_property
+    def at(self) -> Lengths:
+        """Where each unit's text begins in the columns."""
+        return self.begin + self.front
+
+    def lay_out(self, added: int) -> None:
+        """Where units and their parts lie, from the lengths that the steps leave and `added` special tokens."""
+        o, units, answers = self.o, self.units, self.o.target.answers
+        lengths = units.lengths
+        for step in o.steps:
+            lengths = step.lengths(lengths, self.d)
+        self.out = begins_of(self.rows, lengths) if self.bare else np.empty(len(lengths) + 1, dtype=np.int64)
         self.source = lengths if self.bare else np.empty(len(lengths), dtype=np.int64)
         self.begin, self.end = self.out[:-1], self.out[1:]
         self.total = np.empty(len(lengths), dtype=np.int64) if answers else self.source
         self.middle = np.empty(len(lengths), dtype=np.int64) if answers else self.end
         self.at = np.empty(len(lengths), dtype=np.int64) if self.front else self.begin
         if not self.bare:
-            answer = objective.target.lengths(units.lengths, decisions, self.ink(False), objective.frame) if answers else lengths
+            answer = o.target.lengths(units.lengths, self.d, self.ink(False), o.frame) if answers else lengths
             cut = ZERO if self.between is None else self.cut
             lay_out(lengths, cut, self.front, added, answer, answers, self.source, self.total, self.at, self.middle, self.out)
-        #: whether what is read is the rows' tokens, unchanged: then it is not copied
-        self.as_it_is = self.bare and not objective.writing
-
-    def at_once(self) -> Made | None:
-        """The samples in one pass, where the only step can."""
-        write = getattr(self.o.steps[0], "at_once", None)
-        made: Made | None = None if write is None else write(self.rows, self.d, self.ink(False), SILENT)
-        return made
 
     def ink(self, numbers: bool) -> Ink:
         return Ink(self.vocab, self.o.name, self.body, numbers)
@@ -100,18 +123,17 @@ class Build:
             return np.asarray(drawn, dtype=np.int64)
         return first_parts(self.rows, self.units.offsets)
 
-    def samples(self, provenance: bool) -> Samples:
-        o, out, size = self.o, self.out, int(self.out[-1])
-        # one block of memory: an allocator keeps it for the next call, where it would give several back
+    def samples(self) -> Samples:
+        o, out = self.o, self.out
         if self.written is None:
-            block = np.empty((5 if provenance else 2, size), dtype=np.int32)
+            # one block of memory: an allocator keeps it for the next call, where it would give several back
+            block = np.empty((5 if self.traced else 2, int(out[-1])), dtype=np.int32)
             read, said = self.rows.tokens if self.as_it_is else block[0], block[1]
             self.write(False, read, said)
         else:
-            block = np.empty((3 * provenance, size), dtype=np.int32)
             read, said, *_ = self.written
         split = self.source if o.target.answers and o.streams else self.total
-        if self.d.get("split") is not None and not o.target.answers:
+        if not o.target.answers and self.d.get("split") is not None:
             split = self.d["split"] + self.front + int(self.between is not None)
         restart = split if o.layout == "encoder-decoder" else self.total
         columns: dict[str, Column | Callable[[], Column]] = {
@@ -122,7 +144,7 @@ class Build:
         if o.columns:
             dialled = () if o.orders_itself else ("order", "private")
             columns |= {name: column for name, column in o.columns(self).items() if name not in dialled}
-        if provenance:
+        if self.traced:
             columns |= self.provenance(*block[-3:])
             columns |= o.answers(self) if o.answers else {}
         joined = self.rows.packing == "joined"

@@ -150,7 +150,7 @@ class Objective:
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:
         """Samples from rows and decisions alone."""
-        return Build(self, rows, vocab, decisions).samples(provenance)
+        return Build(self, rows, vocab, decisions, provenance).samples()
 
     def room(self, length: int, layout: Layout | None = None, vocab: Vocab | None = None) -> Room:
         """How many body tokens fill `length` positions: of the source with an encoder–decoder, of everything otherwise."""

@@ -208,12 +208,13 @@ def test_a_piece_that_stays_is_marked_so():
 
 
 def test_fim_is_the_same_inside_a_frame():
-    """Without a frame one pass draws and writes; within one, or once somebody has asked for the cuts, that is done apart."""
+    """Without a frame one pass draws and writes; within one, or with provenance, or with given cuts, that is done apart."""
     rows = md.rows([ids("a b c d e f <EOT>"), [], ids("a"), ids("f e <EOT> d c b a")])
     plain = md.objective("fim", rate=0.7)
     framed = plain.replace(head="bos", tail="eos")
     turned = 0
     for epoch in range(20):
+        once = plain(rows, VOCAB, epoch=epoch)
         bare, whole = (one(rows, VOCAB, epoch=epoch, provenance=True) for one in (plain, framed))
         for inner, outer in zip(bare, whole, strict=True):
             assert outer.read.tolist() == [VOCAB.bos, *inner.read.tolist(), VOCAB.eos]
@@ -224,8 +225,8 @@ def test_fim_is_the_same_inside_a_frame():
         drawn = plain.draw(rows, VOCAB, epoch=epoch)
         assert drawn.undrawn("cuts")
         assert drawn["cuts"].count.tolist() == [1, 0, 1, 2]
-        for given in (drawn, plain.draw(rows, VOCAB, force={"cuts": drawn["cuts"]})):
-            apart = plain.build(rows, VOCAB, given)
+        given = plain.draw(rows, VOCAB, force={"cuts": drawn["cuts"]})
+        for apart in (once, plain.build(rows, VOCAB, drawn), plain.build(rows, VOCAB, given)):
             assert (apart.read == bare.read).all()
             assert (apart.target == bare.target).all()
             assert (apart.offsets == bare.offsets).all()

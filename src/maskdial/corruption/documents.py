@@ -22,10 +22,10 @@ def _documents(tokens, offsets, eod, begin, count):  # type: ignore[no-untyped-d
     found = np.empty((2, len(tokens) + units), dtype=np.int32)
     start, length = found[0], found[1]
     for u in range(units):
-        part, first, begin[u] = tokens[offsets[u] : offsets[u + 1]], 0, used
-        while first < len(part):
-            stop = next_place(part, np.int32(eod), True, first)
-            start[used], length[used] = first, stop - first
+        first, begin[u] = offsets[u], used
+        while first < offsets[u + 1]:
+            stop = next_place(tokens, np.int32(eod), True, first, offsets[u + 1])
+            start[used], length[used] = first - offsets[u], stop - first
             first, used = stop + 1, used + 1
         count[u] = used - begin[u]
     return found[:, :used].copy()

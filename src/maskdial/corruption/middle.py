@@ -10,9 +10,9 @@ import numpy as np
 
 from maskdial.corruption.documents import documents, wholes
 from maskdial.corruption.held import Runs
-from maskdial.corruption.runs import U0, U1, U2, next_place
+from maskdial.corruption.runs import U0, U1, U2, copy_on, next_place
 from maskdial.corruption.text import LOOSE, Decisions, Ink, Spans, Text
-from maskdial.rng import GOLDEN, MIDDLE, U32, below, copy, inlined, kernel, mix, site, threshold
+from maskdial.rng import GOLDEN, MIDDLE, U32, below, inlined, kernel, mix, site, threshold
 from maskdial.sample import SPECIAL, Rows
 from maskdial.vocab import Vocab
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
 
     from maskdial.corruption.select import Keys
-    from maskdial.corruption.step import Made
     Lengths = Int64[np.ndarray, " u"]
     Chances = tuple[np.uint64, np.uint64, int]
 
@@ -85,7 +84,7 @@ def held_cuts(lengths: Lengths, runs: Runs) -> Cuts:
 
 
 @inlined
-def _cut(key, p, size, rate, spm, other, table, j):  # type: ignore[no-untyped-def]
+def unit_cut(key, p, size, rate, spm, other, table, j):  # type: ignore[no-untyped-def]
     """Row j, the p-th piece of a unit: another form with probability `rate`, and two cuts, each uniform in 0 … size whatever the other
     is. Returns how many tokens longer the unit gets."""
     c = key + np.uint64(4 * p) * GOLDEN
@@ -103,7 +102,7 @@ def _cuts(keys, begin, count, size, rate, spm, other, table, more):  # type: ign
         key, more[u] = site(keys[u], MIDDLE), 0
         for p in range(count[u]):
             j = np.uint64(begin[u] + p)
-            more[u] |= _cut(key, p, size[j], rate, spm, other, table, j)
+            more[u] |= unit_cut(key, p, size[j], rate, spm, other, table, j)
 
 
 def draw_cuts(keys: Keys, pieces: Spans, size: Int32[np.ndarray, " k"], chances: Chances) -> Cuts:
@@ -115,11 +114,11 @@ def draw_cuts(keys: Keys, pieces: Spans, size: Int32[np.ndarray, " k"], chances:
 
 
 @inlined
-def _end_of(part, first, eod, whole):  # type: ignore[no-untyped-def]
-    """Where the piece ends that begins at `first`, as `documents` or (`whole`) `wholes` finds it."""
+def end_of(tokens, first, last, eod, whole):  # type: ignore[no-untyped-def]
+    """Where the piece ends that begins at `first` of a unit that ends at `last`, as `documents` or (`whole`) `wholes` finds it."""
     if whole:
-        return len(part) - np.int64(len(part) > 0 and part[-1] == eod)
-    return next_place(part, eod, True, first)
+        return last - np.int64(last > first and tokens[last - 1] == eod)
+    return next_place(tokens, eod, True, first, last)
 
 
 @inlined
@@ -131,20 +130,20 @@ def _parts(form, a, b, c, d):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _run(values, first, stop, out, place, end):  # type: ignore[no-untyped-def]
+def copied(values, first, stop, out, place, end):  # type: ignore[no-untyped-def]
     """Copy `values[first:stop]` to `out[place:]` as far as there is room; returns where it ends."""
     count = max(min(stop - first, end - place), 0)
-    copy(values, first, count, out, place)
+    copy_on(values, first, count, out, place)
     return place + count
 
 
 @inlined
-def _put(values, first, stop, table, j, new, sentinels, out, place, end):  # type: ignore[no-untyped-def]
+def put(values, first, stop, table, j, new, sentinels, out, place, end):  # type: ignore[no-untyped-def]
     """The piece `values[first:stop]` in its form; returns where it ends."""
     for sentinel, left, right in _parts(table[j, FORM], first, first + table[j, FIRST], first + table[j, SECOND], stop):
         if place < end:
             out[place] = new[sentinels, sentinel]
-        place = _run(values, left, right, out, place + 1, end)
+        place = copied(values, left, right, out, place + 1, end)
     return place
 
 
@@ -158,33 +157,10 @@ def _middles(values, offsets, begin, count, table, more, new, each, out, at):  #
                 continue
             sentinels = np.uint64(each) * j
             first = offsets[u] + table[j, START]
-            place = _run(values, last, first, out, place, end)
+            place = copied(values, last, first, out, place, end)
             last = first + table[j, LENGTH]
-            place = _put(values, first, last, table, j, new, sentinels, out, place, end)
-        _run(values, last, offsets[u + 1], out, place, end)
-
-
-@kernel
-def _at_once(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, read, said, lengths, out):  # type: ignore[no-untyped-def]
-    """Find, cut and write a unit while it is in the first cache, and what its positions say: what the next one reads."""
-    piece, place = np.empty((1, 5), dtype=np.int32), np.int64(0)
-    out[0] = 0
-    for u in range(len(keys)):
-        key, part, begin = site(keys[u], MIDDLE), tokens[offsets[u] : offsets[u + 1]], place
-        first, last, p, end = np.int64(0), np.int64(0), 0, place + offsets[u + 1] - offsets[u] + MORE
-        while first < len(part) or (whole and p == 0):
-            stop = _end_of(part, first, eod, whole)
-            if _cut(key, p, stop - first, rate, spm, other, piece, U0):
-                place = _run(part, last, first, read, place, end)
-                place = _put(part, first, stop, piece, U0, new, U0, read, place, end)
-                last = stop
-            first, p = np.int64(len(part) if whole else stop + 1), p + 1
-        place = min(_run(part, last, len(part), read, place, end), end)
-        lengths[u], out[u + 1] = place - begin, place
-        if place > begin:
-            copy(read, begin + 1, place - begin - 1, said, begin)
-            said[place - 1] = silent
-    return place
+            place = put(values, first, last, table, j, new, sentinels, out, place, end)
+        copied(values, last, offsets[u + 1], out, place, end)
 
 
 @dataclass(frozen=True)
@@ -217,25 +193,12 @@ class Middle(MovesMiddles):
     """
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
-        """Which pieces, which form, where they are cut: when somebody asks, for `at_once` does not."""
+        """Which pieces, which form, where they are cut: when somebody asks, for one pass over everything does not."""
         d.values["cuts"] = lambda: self.cuts(d.keys, self.pieces(rows, vocab))
 
     def cuts(self, keys: Keys, pieces: Spans) -> Cuts:
         """Cuts between tokens."""
         return draw_cuts(keys, pieces, pieces.length, self.chances)
-
-    def at_once(self, rows: Rows, d: Decisions, ink: Ink, silent: int) -> Made | None:
-        """What is read and what each position says that says the next one, with the lengths and offsets of units, drawn and written in one
-        pass; nothing where the cuts are given, or a sentinel may be missing."""
-        ids, missing = ink.vocab.middle_ids
-        if not d.undrawn("cuts") or missing:
-            return None
-        offsets = rows.units.offsets
-        block = np.empty((2, len(rows.tokens) + MORE * len(offsets)), dtype=np.int32)
-        read, said, lengths, out = block[0], block[1], np.empty(len(offsets) - 1, dtype=np.int64), np.empty(len(offsets), dtype=np.int64)
-        eod = np.int32(-1 if ink.vocab.eod is None else ink.vocab.eod)
-        size = _at_once(d.keys, rows.tokens, offsets, eod, self.whole, *self.chances, ids, silent, read, said, lengths, out)
-        return read[:size], said[:size], lengths, out
 
     def lengths(self, lengths: Lengths, d: Decisions) -> Lengths:
         """Lengths after the step."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskdial.corruption.held import Runs, flags
+from maskdial.corruption.poisson import poisson_least, poisson_lengths, poisson_limits, share_of
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, REMOVED, Edit
-from maskdial.corruption.spans import poisson_least, poisson_lengths, poisson_limits, share_of
 from maskdial.corruption.text import Decisions, Ink, Spans, Text, begins_of
 from maskdial.rng import CUT, INSERT, LENGTHS, RENDER, U32, below, draw, kernel, site, threshold
 from maskdial.sample import Rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +11,28 @@ import numpy as np
 from maskdial.corruption.held import Runs
 from maskdial.corruption.runs import SPARE, U1, copy_on, longest_of, number, stretches
 from maskdial.corruption.text import Decisions, Ink, Spans, Text, two_columns
-from maskdial.rng import PERMUTE, ROTATE, U32, below, draw, kernel, site, threshold
+from maskdial.rng import PERMUTE, ROTATE, U32, below, draw, inlined, kernel, site, threshold
 from maskdial.sample import KEPT, MOVED, Rows
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
-    from jaxtyping import Int32, Int64
+    from jaxtyping import Int32, Int64, UInt8
 
+    from maskdial.corruption.select import Keys, Offsets
+
+
+
+@inlined
+def shuffled(starts, key, border, start, length):  # type: ignore[no-untyped-def]
+    """The sentences of one unit in a uniformly random order; returns how many there are. `border` needs `SPARE` entries more than that."""
+    n = stretches(starts, border)
+    for j in range(np.uint64(n)):
+        start[j], length[j] = border[j], border[j + U1] - border[j]
+    for c in range(np.uint64(1), np.uint64(n)):  # Fisher-Yates: every order equally likely
+        a, b = c - U1, c - U1 + below(draw(key, c - U1), np.uint64(n) + U1 - c)
+        start[a], start[b] = start[b], start[a]
+        length[a], length[b] = length[b], length[a]
+    return n
 
 
 @kernel
@@ -26,16 +42,9 @@ def _blocks(offsets, keys, starts, begin, count):  # type: ignore[no-untyped-def
     start, length = blocks[0], blocks[1]
     border = np.empty(longest_of(offsets) + SPARE + 1, dtype=np.int32)
     for u in range(units):
-        n, key = stretches(starts[offsets[u] : offsets[u + 1]], border), site(keys[u], PERMUTE)
-        at_start, at_length = start[used : used + n], length[used : used + n]
-        for j in range(np.uint64(n)):
-            at_start[j], at_length[j] = border[j], border[j + U1] - border[j]
-        for c in range(np.uint64(1), np.uint64(n)):  # Fisher-Yates: every order equally likely
-            a, b = c - U1, c - U1 + below(draw(key, c - U1), np.uint64(n) + U1 - c)
-            at_start[a], at_start[b] = at_start[b], at_start[a]
-            at_length[a], at_length[b] = at_length[b], at_length[a]
-        begin[u], count[u] = used, n
-        used += n
+        begin[u] = used
+        count[u] = shuffled(starts[offsets[u] : offsets[u + 1]], site(keys[u], PERMUTE), border, start[used:], length[used:])
+        used += count[u]
     return blocks[:, :used]
 
 
@@ -75,9 +84,13 @@ class ShuffleSentences:
         """A new order of each unit's sentences."""
         if rows.sentence is None:
             raise ValueError("sentence permutation needs the rows' `sentence` column (prepare makes it; or permute=False)")
-        begin, count = two_columns(len(d.keys))
-        runs = _blocks(rows.units.offsets, d.keys, rows.sentence, begin, count)
-        d.values["sentences"] = Spans(begin, count, runs[0], runs[1])
+        d.values["sentences"] = partial(self.order, rows.units.offsets, d.keys, rows.sentence)
+
+    def order(self, offsets: Offsets, keys: Keys, starts: UInt8[np.ndarray, " n"]) -> Spans:
+        """The sentences of each unit as they will stand."""
+        begin, count = two_columns(len(keys))
+        runs = _blocks(offsets, keys, starts, begin, count)
+        return Spans(begin, count, runs[0], runs[1])
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Unchanged."""

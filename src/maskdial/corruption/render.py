@@ -214,12 +214,15 @@ class Replace:
     hides = True
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
-        """Which spans."""
+        """Which spans: when somebody asks, for a target's `in_one_pass` may not."""
+        d.values["spans"] = lambda: self._spans(rows, lengths, d, vocab)
+
+    def _spans(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> Spans:
         spans = self.select(rows, lengths, d)
         if self.overflow == "merge_tail":  # surplus spans at the end are kept as text; one sentinel may end the answer
             most = max(len(vocab.sentinels) - 1, 0)
             spans = spans.first(np.minimum(spans.count, most))
-        d.values["spans"] = spans
+        return spans
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Lengths after the step."""

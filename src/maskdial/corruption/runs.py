@@ -138,23 +138,23 @@ def number(flags, value, equal):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def next_place(values, value, equal, at):  # type: ignore[no-untyped-def]
-    """The first of the places that `places` finds (tokens as well as bytes) from `at` on; the length where there is none."""
-    a, size, flip = np.uint64(at), np.uint64(len(values)), U0 - np.uint64(equal)
-    while size >= U64 and a < size:
-        word = _word(values, a, value, flip)
+def next_place(values, value, equal, at, stop):  # type: ignore[no-untyped-def]
+    """The first of the places that `places` finds (tokens as well as bytes) from `at` on and before `stop`; `stop` where there is none."""
+    a, last, size, flip = np.uint64(at), np.uint64(stop), np.uint64(len(values)), U0 - np.uint64(equal)
+    while a < last and a + U64 <= size:
+        word = differ(values, a, value) ^ flip
         if word:
-            return np.int64(a + _lowest(word))
+            return np.int64(min(a + _lowest(word), last))
         a += U64
-    while a < size and (values[a] == value) != equal:
+    while a < last and (values[a] == value) != equal:
         a += U1
-    return min(np.int64(a), np.int64(size))
+    return np.int64(min(a, last))
 
 
 @kernel
 def next_set(flags, at):  # type: ignore[no-untyped-def]
     """The first place from `at` on whose byte is not 0; the length where there is none."""
-    return next_place(flags, np.uint8(0), False, at)
+    return next_place(flags, np.uint8(0), False, at, len(flags))
 
 
 @inlined

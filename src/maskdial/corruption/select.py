@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskdial.corruption.runs import SPARE, longest_of, stretches
-from maskdial.corruption.spans import choose, poisson_spans, span_counts, spans_of
+from maskdial.corruption.spans import choose, span_counts, spans_of
 from maskdial.rng import COUNT, SELECT, U32, below, coins, draw, kernel, site, threshold
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Keys = UInt64[np.ndarray, " u"]
     Hidden = UInt8[np.ndarray, " n"]
 
-__all__ = ["choose", "exact", "independent", "poisson_spans", "span_counts", "spans_of", "stochastic_count", "whole_words"]
+__all__ = ["choose", "exact", "independent", "span_counts", "spans_of", "stochastic_count", "whole_words"]
 
 
 @kernel

@@ -1,19 +1,21 @@
-"""Tokens of the recipe's own in the text: an end of sequence behind each sentence (mBART: Liu et al. 2020, §2.2)."""
+"""What mBART does to a text first: an end of sequence behind each sentence, and which language it is in (Liu et al. 2020, §2.2)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskdial.corruption.text import LOOSE, offsets_of
+from maskdial.corruption.held import Runs
+from maskdial.corruption.suffix import Keep
+from maskdial.corruption.text import LOOSE, Decisions, offsets_of
 from maskdial.rng import copy, kernel
 from maskdial.sample import SPECIAL, Rows
 from maskdial.vocab import Vocab
 
 if TYPE_CHECKING:
-    from jaxtyping import Int32
+    from jaxtyping import Int32, Int64
 
 #: one end of sequence for this many tokens, and `SPARE` more: texts of shorter sentences go without the surplus ones, so that
 #: a row's length bounds the sample's
@@ -105,3 +107,17 @@ def languages(rows: Rows, known: tuple[int, ...], end: int, recipe: str) -> Int3
         some = units.lengths > 0
         made[some] = rows.language[units.offsets[:-1][some]]
     return made
+
+
+class InLanguage(Keep):
+    """Hands each unit's language on to a target that says it. The decision is "language"."""
+
+    decisions = ("language",)
+
+    def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
+        """What the rows say of their first token."""
+        d.values |= self.hold(rows, lengths, ())
+
+    def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
+        """The same: nothing else to decide."""
+        return {"language": languages(rows, (), 0, "mbart")}

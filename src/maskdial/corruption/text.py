@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt64
 
 
+#: no token
+NONE = np.empty(0, dtype=np.int32)
+#: no flag a token, where kernels take some or none
+NO_FLAGS = np.empty(0, dtype=np.uint8)
 #: slot = family + 4 * j. BODY and SAID stand for body index j (read in the source, said in the answer); LOOSE stands for none.
 BODY, SAID, FIXED, LOOSE = range(4)
 #: the j of FIXED slots
@@ -198,7 +202,9 @@ class Ink(NamedTuple):
 
     def each(self, role: str, slot: int, kind: int) -> Int32[np.ndarray, " u"]:
         """A mark as every unit writes it."""
-        return (self.lift + self.mark(role, slot, kind)).astype(np.int32)
+        if self.numbers:
+            return (self.lift + self.mark(role, slot, kind)).astype(np.int32)
+        return same(self.vocab.need(role, self.recipe), len(self.body))
 
     def masks(self, text: Text) -> Int32[np.ndarray, " n"]:
         """[MASK] in the place of each token, as numbers."""

@@ -123,8 +123,6 @@ class Phrasing:
             hidden = [moved_to(numbers[a:b] >> 4, unit) for a, b, unit in bounds]
         lengths = text.units.lengths
         made = Decisions(np.zeros(len(lengths), dtype=np.uint64))
-        if text.language is not None:  # handed on from the rows to a target that says it
-            made.values["language"] = text.language[np.minimum(text.offsets[:-1], len(text.tokens) - 1)]
         nothing: Runs = [()] * len(lengths)
         # the last step that can hide does (bart with overlapping spans has two: the spans, then the insertions)
         hides = [step for step in self.objective.steps if step.hides][-1:]

@@ -99,7 +99,7 @@ class Alike(Objective):
 
     def build(self, rows: Rows, vocab: Vocab, decisions: Decisions, provenance: bool = False) -> Samples:
         """Samples from rows and decisions alone."""
-        return BuildAlike(self, rows, vocab, decisions).samples(provenance)
+        return BuildAlike(self, rows, vocab, decisions, provenance).samples()
 
 
 class BuildAlike(Build):

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from maskdial.corruption.overlapping import OverlappingSpans, insertions
+from maskdial.corruption.poisson import PoissonSpans
 from maskdial.corruption.rearrange import Rotate, ShuffleSentences
 from maskdial.corruption.render import AS_MASK, REMOVED, Edit, Replace
-from maskdial.corruption.select import independent, poisson_spans
+from maskdial.corruption.select import independent
 from maskdial.corruption.step import Step
 from maskdial.corruption.suffix import Keep
-from maskdial.corruption.text import Decisions, Spans
+from maskdial.corruption.text import Decisions
 from maskdial.objective import Objective
 from maskdial.recipes import Dial, recipe
 from maskdial.rng import COUNT, SELECT
@@ -34,7 +35,7 @@ from maskdial.sample import Rows
 from maskdial.target.rewritten import WholeText
 
 if TYPE_CHECKING:
-    from jaxtyping import Int64, UInt8
+    from jaxtyping import UInt8
 
     from maskdial.corruption.select import Offsets
 
@@ -73,16 +74,13 @@ def bart(
         removed = independent(offsets, d.keys, delete, COUNT).astype(bool)
         return np.where(removed, np.uint8(REMOVED), masked)
 
-    def poisson(rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:
-        return poisson_spans(lengths, d.keys, infill, poisson_lambda)
-
     steps: list[Step] = [ShuffleSentences()] if permute else []
     if mask or delete:
         if infill and spans == "overlapping":
             raise ValueError("bart: spans='overlapping' goes alone; mask and delete need spans='apart'")
         steps.append(Edit(one_by_one, removes=delete > 0))
     if infill and spans == "apart":
-        steps.append(Replace(poisson, by="mask", random=random))
+        steps.append(Replace(PoissonSpans(infill, poisson_lambda), by="mask", random=random))
     elif infill:
         steps += [OverlappingSpans(infill, poisson_lambda, random), Replace(insertions, by="mask", random=random)]
     if rotate:

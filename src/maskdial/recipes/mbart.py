@@ -19,22 +19,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-
 from maskdial.corruption.overlapping import OverlappingSpans, insertions
+from maskdial.corruption.poisson import PoissonSpans
 from maskdial.corruption.rearrange import ShuffleSentences
 from maskdial.corruption.render import Replace
-from maskdial.corruption.select import poisson_spans
-from maskdial.corruption.separate import separated, separated_length
+from maskdial.corruption.separate import InLanguage, separated, separated_length
 from maskdial.corruption.step import Step
-from maskdial.corruption.text import Decisions, Spans
 from maskdial.objective import Objective
 from maskdial.recipes import Dial, recipe
-from maskdial.sample import Rows
 from maskdial.target.with_language import WithLanguage
 
 if TYPE_CHECKING:
-    from jaxtyping import Int64
+    pass
 
 
 @recipe(
@@ -56,16 +52,13 @@ def mbart(
 ) -> Objective:
     """Multilingual denoising: the whole clean text and its language from a damaged one."""
 
-    def select(rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Spans:
-        assert rows.language is not None
-        d.values["language"] = rows.language[rows.units.offsets[:-1]]
-        return insertions(rows, lengths, d) if overlapping else poisson_spans(lengths, d.keys, infill, poisson_lambda)
-
-    overlapping = bool(infill) and spans == "overlapping"
-    steps: list[Step] = [ShuffleSentences()] if permute else []
-    steps += [OverlappingSpans(infill, poisson_lambda)] if overlapping else []
+    steps: list[Step] = [InLanguage(), ShuffleSentences()] if permute else [InLanguage()]
+    if infill and spans == "overlapping":
+        steps += [OverlappingSpans(infill, poisson_lambda), Replace(insertions, by="mask")]
+    else:
+        steps += [Replace(PoissonSpans(infill, poisson_lambda), by="mask")]
     return Objective(
-        name="mbart", steps=(*steps, Replace(select, by="mask")), visibility="prefix", target=WithLanguage(),
+        name="mbart", steps=tuple(steps), visibility="prefix", target=WithLanguage(),
         layout="encoder-decoder", head="bos", tail="language", needs=("sentence",),
         prepare=lambda rows, vocab: separated(rows, vocab, "mbart"),
         shape=lambda length: (separated_length(length), separated_length(length) + 1), exact=False, sees_own="copied",
