@@ -54,6 +54,11 @@ class Rows:
         first = np.searchsorted(row, row, side="left")
         return Units(np.append(starts, self.offsets[-1]), (row, np.arange(len(starts)) - first))
 
+    @property
+    def held(self) -> tuple[Int32[np.ndarray, " m"], Int64[np.ndarray, " v"]]:
+        """Tokens among which each unit's lie, and where each begins there."""
+        return self.tokens, self.units.offsets
+
 
 class Units:
     """Unit u holds tokens `offsets[u]:offsets[u+1]`, lies in row `row[u]` and is the `number[u]`-th of that row (0: each row is one)."""

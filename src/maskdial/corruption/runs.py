@@ -142,7 +142,7 @@ def next_place(values, value, equal, at, stop):  # type: ignore[no-untyped-def]
     """The first of the places that `places` finds (tokens as well as bytes) from `at` on and before `stop`; `stop` where there is none."""
     a, last, size, flip = np.uint64(at), np.uint64(stop), np.uint64(len(values)), U0 - np.uint64(equal)
     while a < last and a + U64 <= size:
-        word = differ(values, a, value) ^ flip
+        word = differ(values, a, value) ^ flip  # type: ignore[no-untyped-call]
         if word:
             return np.int64(min(a + _lowest(word), last))
         a += U64

@@ -93,6 +93,14 @@ class Taken(Rows):
         table, at = self.source
         return table.label if table.label is None or at is None else table.label[at]
 
+    @property
+    def held(self) -> tuple[Column, Int64[np.ndarray, " v"]]:
+        """Tokens among which each unit's lie (the whole table's: none are copied for it), and where each begins there."""
+        table, at = self.source
+        if at is None or self.packing != "joined":
+            return super().held
+        return table.tokens, table.offsets[at]
+
     def _taken(self, name: str) -> Column | None:
         table, at = self.source
         values: Column | None = getattr(table, name)

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from maskdial.one_pass.middles import middles
+from maskdial.one_pass.rests import rests
 from maskdial.one_pass.spans import spans
 from maskdial.one_pass.texts import texts
 from maskdial.target.next_read import NextRead
+from maskdial.target.rest import Rest
 from maskdial.target.rewritten import HiddenSpans, WholeText
 from maskdial.target.with_language import WithLanguage
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 #: by target: makes the samples, or None where steps, frame or decisions are not such that it can
 SHAPES: dict[type[Target], Callable[[Build], Made | None]] = {
-    NextRead: middles, HiddenSpans: spans, WholeText: texts, WithLanguage: texts,
+    NextRead: middles, HiddenSpans: spans, WholeText: texts, WithLanguage: texts, Rest: rests,
 }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from maskdial.corruption.render import Replace
 from maskdial.corruption.runs import FEW_AT_ONCE, SPARE, U0, U1, copy_on
 from maskdial.corruption.spans import RandomSpans, between, compositions, rolled, span_counts
-from maskdial.corruption.text import HEAD, SAID_END, START, TAIL
+from maskdial.corruption.text import SAID_END
+from maskdial.one_pass.frame import frame, room_of
 from maskdial.rng import ROLL, ZERO, copy, inlined, kernel, site
 from maskdial.sample import SILENT, SPECIAL
 from maskdial.target.rewritten import HiddenSpans
@@ -32,7 +33,7 @@ def _turned(kept, covered, n, size, key, start, length):  # type: ignore[no-unty
 
 
 @kernel
-def _spans(tokens, offsets, keys, member, law, float32, form, sentinels, head, tail, opening, end, silent, source, total, out):  # type: ignore[no-untyped-def]
+def _spans(tokens, first, offsets, keys, member, law, float32, form, sentinels, head, tail, opening, end, silent, source, total, out):  # type: ignore[no-untyped-def]
     units, longest, room, most = len(keys), 0, 0, 0
     hidden, count = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64)
     for u in range(units):
@@ -58,7 +59,7 @@ def _spans(tokens, offsets, keys, member, law, float32, form, sentinels, head, t
             place += U1
         middle = answer = place + np.uint64(size - hidden[u] + n + np.int64(len(tail) > 0))
         closes = form == COMPLEMENT and n > 0 and kept[0] < 0  # then spans come before their sentinels
-        at, shown, asked = np.uint64(offsets[u]), np.int32(-1), np.int32(-1)
+        at, shown, asked = np.uint64(first[u]), np.int32(-1), np.int32(-1)
         for j in range(np.uint64(n)):
             runs = np.uint64(kept[j] - shown), np.uint64(covered[j] - asked)
             shown, asked, sentinel = kept[j], covered[j], sentinels[j]
@@ -73,7 +74,7 @@ def _spans(tokens, offsets, keys, member, law, float32, form, sentinels, head, t
             if closes and j + U1 < np.uint64(n):
                 said[answer] = sentinel
                 answer += U1
-        rest = np.uint64(offsets[u + 1]) - at
+        rest = np.uint64(first[u] + size) - at
         copy_on(tokens, at, rest, read, place)
         if len(tail):
             read[middle - U1] = tail[u]
@@ -97,10 +98,8 @@ def spans(b: Build) -> Made | None:
         return None
     if len(b.o.steps) > 1 or not isinstance(target, HiddenSpans) or not b.d.undrawn("spans"):
         return None
-    ink, units, member = b.ink(False), len(b.units), b.d.get("member")
-    frame = [b.special(slot, role, ink) for slot, role in ((HEAD, b.head), (TAIL, b.tail), (START, target.start))]
-    source, total, out = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64), np.empty(units + 1, dtype=np.int64)
+    ink, filled, member = b.ink(False), room_of(b), b.d.get("member")
     law = ZERO if member is None else member, step.select.law, step.select.float32
-    made = _spans(b.rows.tokens, b.units.offsets, b.d.keys, *law, target.form, b.vocab.sentinel_ids, *frame,
-                  ink.each("eos", SAID_END, SPECIAL), SILENT, source, total, out)  # fmt: skip
-    return None if units and not made.size else (made[0], made[1], source, total, out)
+    end, tokens, first = ink.each("eos", SAID_END, SPECIAL), *b.rows.held
+    made = _spans(tokens, first, b.units.offsets, b.d.keys, *law, target.form, b.vocab.sentinel_ids, *frame(b, ink), end, SILENT, *filled)
+    return (made[0], made[1], *filled) if made.size or not len(b.units) else None

@@ -11,7 +11,8 @@ from maskdial.corruption.rearrange import ShuffleSentences, shuffled
 from maskdial.corruption.render import Replace
 from maskdial.corruption.runs import SPARE, U0, U1, copy_on, longest_of, places
 from maskdial.corruption.spans import choose
-from maskdial.corruption.text import HEAD, NO_FLAGS, START, TAIL
+from maskdial.corruption.text import NO_FLAGS
+from maskdial.one_pass.frame import frame, room_of
 from maskdial.rng import CUT, PERMUTE, copy, kernel, site
 from maskdial.sample import SILENT
 from maskdial.target.rewritten import WholeText
@@ -81,11 +82,8 @@ def texts(b: Build) -> Made | None:
         return None
     if not all(b.d.undrawn(name) for one in (*before, step) for name in one.decisions):
         return None
-    ink, units, starts = b.ink(False), len(b.units), b.rows.sentence if before else None
-    frame = [b.special(slot, role, ink) for slot, role in ((HEAD, b.head), (TAIL, b.tail), (START, target.start))]
-    frame += [target.head(ink, b.o.frame), target.ending(b.d, ink)]
-    source, total, out = np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64), np.empty(units + 1, dtype=np.int64)
+    ink, filled, starts = b.ink(False), room_of(b), b.rows.sentence if before else None
     law = step.select.rate, poisson_limits(step.select.mean), poisson_least(step.select.mean)
-    read, said = _texts(b.rows.tokens, b.units.offsets, b.d.keys, NO_FLAGS if starts is None else starts, *law, mask, *frame, SILENT,
-                        source, total, out)  # fmt: skip
-    return read, said, source, total, out
+    made = _texts(b.rows.tokens, b.units.offsets, b.d.keys, NO_FLAGS if starts is None else starts, *law, mask, *frame(b, ink),
+                  target.head(ink, b.o.frame), target.ending(b.d, ink), SILENT, *filled)  # fmt: skip
+    return made[0], made[1], *filled
