@@ -22,7 +22,9 @@ from maskdial.rows import Rows
 from maskdial.vocab import Vocab
 
 SIZE = 32_000
-WARM = 3
+#: calls before the first that counts (CPython writes what is called often anew in its first dozens, processors learn its branches):
+#: so many, or as many as fit into so many seconds, and never fewer than three
+WARM, WARM_SECONDS, WARM_LEAST = 50, 0.5, 3
 
 
 def table(rows: int, length: int, vocab: Vocab) -> Rows:
@@ -39,8 +41,10 @@ def table(rows: int, length: int, vocab: Vocab) -> Rows:
 
 def seconds(call: Callable[[int], Any], calls: int, threads: int = 1) -> float:
     """Median seconds a call, by each thread at the same time when there are several; every call gets a number of its own."""
+    began = time.perf_counter()
     for i in range(WARM):
-        call(1_000_000 + i)
+        if i < WARM_LEAST or time.perf_counter() - began < WARM_SECONDS:
+            call(1_000_000 + i)
     number = count()
 
     def run(_: int) -> list[float]:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _middles(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, read, said, lengths, out):  # type: ignore[no-untyped-def]
+def _middles(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, block, lengths, out):  # type: ignore[no-untyped-def]
     """Find, cut and write a unit while it is in the first cache, and what its positions say: what the next one reads."""
-    piece, place = np.empty((1, 5), dtype=np.int32), np.int64(0)
+    piece, place, read, said = np.empty((1, 5), dtype=np.int32), np.int64(0), block[0], block[1]
     out[0] = 0
     for u in range(len(keys)):
         key, begin, first, upto, stop, p = site(keys[u], MIDDLE), place, offsets[u], offsets[u], offsets[u + 1], 0
@@ -44,8 +44,8 @@ def middles(b: Build) -> Made | None:
     step, (ids, missing) = b.o.steps[0], b.vocab.middle_ids
     if not isinstance(step, Middle) or len(b.o.steps) > 1 or not b.bare or missing or not b.d.undrawn("cuts"):
         return None
-    tokens, offsets, eod = b.rows.tokens, b.units.offsets, np.int32(-1 if b.vocab.eod is None else b.vocab.eod)
-    block = np.empty((2, len(tokens) + MORE * len(offsets)), dtype=np.int32)
-    read, said, lengths, out = block[0], block[1], np.empty(len(offsets) - 1, dtype=np.int64), np.empty(len(offsets), dtype=np.int64)
-    size = _middles(b.d.keys, tokens, offsets, eod, step.whole, *step.chances, ids, SILENT, read, said, lengths, out)
-    return read[:size], said[:size], lengths, lengths, out
+    tokens, offsets, eod, units = b.rows.tokens, b.units.offsets, b.vocab.eod, len(b.units)
+    block = np.empty((2, len(tokens) + MORE * units), dtype=np.int32)
+    lengths, out = np.empty(units, dtype=np.int64), np.empty(units + 1, dtype=np.int64)
+    size = _middles(b.d.keys, tokens, offsets, -1 if eod is None else eod, step.whole, *step.chances, ids, SILENT, block, lengths, out)
+    return block[0, :size], block[1, :size], lengths, lengths, out
