@@ -193,7 +193,7 @@ class Middle(MovesMiddles):
     """
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
-        """Which pieces, which form, where they are cut: when somebody asks, for one pass over everything does not."""
+        """Which pieces, which form, where they are cut: when somebody asks."""
         d.values["cuts"] = lambda: self.cuts(d.keys, self.pieces(rows, vocab))
 
     def cuts(self, keys: Keys, pieces: Spans) -> Cuts:

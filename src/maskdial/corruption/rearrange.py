@@ -84,9 +84,9 @@ class ShuffleSentences:
         """A new order of each unit's sentences."""
         if rows.sentence is None:
             raise ValueError("sentence permutation needs the rows' `sentence` column (prepare makes it; or permute=False)")
-        d.values["sentences"] = partial(self.order, rows.units.offsets, d.keys, rows.sentence)
+        d.values["sentences"] = partial(self._order, rows.units.offsets, d.keys, rows.sentence)
 
-    def order(self, offsets: Offsets, keys: Keys, starts: UInt8[np.ndarray, " n"]) -> Spans:
+    def _order(self, offsets: Offsets, keys: Keys, starts: UInt8[np.ndarray, " n"]) -> Spans:
         """The sentences of each unit as they will stand."""
         begin, count = two_columns(len(keys))
         runs = _blocks(offsets, keys, starts, begin, count)

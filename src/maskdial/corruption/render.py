@@ -214,7 +214,7 @@ class Replace:
     hides = True
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
-        """Which spans: when somebody asks, for a target's `in_one_pass` may not."""
+        """Which spans: when somebody asks."""
         d.values["spans"] = lambda: self._spans(rows, lengths, d, vocab)
 
     def _spans(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> Spans:

@@ -14,8 +14,6 @@ from maskdial.vocab import Vocab
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64
     Lengths = Int64[np.ndarray, " u"]
-    #: what is read and what must be said; lengths and offsets of units
-    Made = tuple[Int32[np.ndarray, " m"], Int32[np.ndarray, " m"], Lengths, Lengths]
 
 
 class Step(Protocol):
@@ -25,8 +23,7 @@ class Step(Protocol):
     text as it is; without runs the text stays whole. `hides` says whether it is this step that hides, and not one that merely
     goes by what is hidden (a noise level, an order of answers, where a prefix ends). `ValueError` for runs it can't hide.
 
-    An only step may also have `at_once(rows, d, ink, silent)`, for texts that nothing frames and targets that say the next token: the
-    same samples in one pass, decisions that nobody has asked for drawn on the way; or None (docs/decisions/008).
+    A decision may be a function that draws it when somebody asks: where `maskdial.one_pass` makes the samples, nobody does.
     """
 
     decisions: Any

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from maskdial.one_pass.middles import middles
-from maskdial.one_pass.rests import rests
-from maskdial.one_pass.spans import spans
-from maskdial.one_pass.texts import texts
+from maskdial.one_pass.middles import moved_middles
+from maskdial.one_pass.rests import cut_rests
+from maskdial.one_pass.spans import replaced_spans
+from maskdial.one_pass.texts import denoised_texts
 from maskdial.target.next_read import NextRead
 from maskdial.target.rest import Rest
 from maskdial.target.rewritten import HiddenSpans, WholeText
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: by target: makes the samples, or None where steps, frame or decisions are not such that it can
 SHAPES: dict[type[Target], Callable[[Build], Made | None]] = {
-    NextRead: middles, HiddenSpans: spans, WholeText: texts, WithLanguage: texts, Rest: rests,
+    NextRead: moved_middles, HiddenSpans: replaced_spans, WholeText: denoised_texts, WithLanguage: denoised_texts, Rest: cut_rests,
 }  # fmt: skip
 
 

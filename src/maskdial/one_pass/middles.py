@@ -39,7 +39,7 @@ def _middles(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, b
     return place
 
 
-def middles(b: Build) -> Made | None:
+def moved_middles(b: Build) -> Made | None:
     """Texts that nothing frames; no sentinel is missing."""
     step, (ids, missing) = b.o.steps[0], b.vocab.middle_ids
     if not isinstance(step, Middle) or len(b.o.steps) > 1 or not b.bare or missing or not b.d.undrawn("cuts"):

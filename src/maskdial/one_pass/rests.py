@@ -39,7 +39,7 @@ def _rests(tokens, first, offsets, split, head, tail, opening, end, silent, sour
     return block[:, :place]
 
 
-def rests(b: Build) -> Made | None:
+def cut_rests(b: Build) -> Made | None:
     """Texts of which only the beginning is read."""
     if not isinstance(b.o.steps[0], Prefix) or len(b.o.steps) > 1:
         return None

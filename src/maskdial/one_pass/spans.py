@@ -91,7 +91,7 @@ def _spans(tokens, first, offsets, keys, member, law, float32, form, sentinels, 
     return block[:, :place]
 
 
-def spans(b: Build) -> Made | None:
+def replaced_spans(b: Build) -> Made | None:
     """Random spans by sentinels, of which there are surely enough."""
     step, target = b.o.steps[0], b.o.target
     if not isinstance(step, Replace) or step.by != "sentinel" or not isinstance(step.select, RandomSpans):

@@ -73,7 +73,7 @@ def _texts(tokens, offsets, keys, starts, rate, limits, least, mask, head, tail,
     return block[:, :place]
 
 
-def texts(b: Build) -> Made | None:
+def denoised_texts(b: Build) -> Made | None:
     """Poisson spans by [MASK], in sentences that may be shuffled."""
     (*before, step), target, mask = b.o.writing or b.o.steps, b.o.target, b.vocab.get("mask")
     if not isinstance(step, Replace) or step.by != "mask" or step.random or not isinstance(step.select, PoissonSpans) or mask is None:
