@@ -1,4 +1,7 @@
-"""How an objective's samples are written: sizes first, then each column once; the same code writes ids and provenance."""
+"""How an objective's samples are written: sizes first, then each column once; the same code writes ids and provenance.
+
+Four common shapes are made in `maskdial.one_pass` instead where nobody wants provenance.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,8 @@ import numpy as np
 from maskdial.corruption.pool import pool_ids
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, edit_frame
 from maskdial.corruption.separate import languages
-from maskdial.corruption.text import (
-    BETWEEN,
-    FIXED,
-    HEAD,
-    LABEL,
-    LOOSE,
-    NONE,
-    START,
-    TAIL,
-    Ink,
-    Text,
-    begins_of,
-    body_text,
-    offsets_of,
-    same,
-)
-from maskdial.corruption.units import ask_frame, decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
+from maskdial.corruption.text import BETWEEN, FIXED, HEAD, LABEL, LOOSE, START, TAIL, Ink, Text, begins_of, body_text, offsets_of, same
+from maskdial.corruption.units import NONE, ask_frame, decode, following_read, lay_out, mark_overtaken, put_between, rim, shift
 from maskdial.corruption.words import first_parts
 from maskdial.one_pass import one_pass
 from maskdial.rng import ZERO
@@ -72,6 +60,7 @@ class Build:
         answers = objective.target.answers
         #: whether samples are the texts alone, as the steps left them
         self.bare = not answers and not self.opened and added == 0
+        #: what one pass made, None where `write` must
         self.written = None if provenance else one_pass(self)
         if self.written is None:
             self.lay_out(added)

@@ -119,12 +119,18 @@ class Objective:
 
     def __call__(self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, provenance: bool = False) -> Samples:
         """Draw and build."""
-        return self.build(rows, vocab, self.draw(rows, vocab, seed, epoch), provenance)
+        return self.build(rows, vocab, self.waiting(rows, vocab, seed, epoch), provenance)
 
     def draw(
         self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, force: Mapping[str, Any] | None = None
     ) -> Decisions:
         """The decisions for these rows; `force` sets some by name and the rest are drawn."""
+        return self.waiting(rows, vocab, seed, epoch, force).drawn()
+
+    def waiting(
+        self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, force: Mapping[str, Any] | None = None
+    ) -> Decisions:
+        """As `draw`, but some may wait until somebody looks at them: for these rows, this vocabulary and this objective only."""
         rows, _ = self.prepared(rows, vocab)
         d = self.begin(rows, seed, epoch)
         if force:

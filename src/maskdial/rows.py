@@ -55,8 +55,8 @@ class Rows:
         return Units(np.append(starts, self.offsets[-1]), (row, np.arange(len(starts)) - first))
 
     @property
-    def held(self) -> tuple[Int32[np.ndarray, " m"], Int64[np.ndarray, " v"]]:
-        """Tokens among which each unit's lie, and where each begins there."""
+    def lying(self) -> tuple[Int32[np.ndarray, " m"], Int64[np.ndarray, " v"]]:
+        """Tokens among which each unit's lie, and where each unit begins there."""
         return self.tokens, self.units.offsets
 
 

@@ -118,8 +118,8 @@ def test_the_split_leaves_something_on_both_sides(found, share):
         assert sides == {"train", "held_out"}
     assert split.trains(np.array([r[0] for r in every], dtype=np.uint64)).tolist() == [split.side(r[0]) == "train" for r in every]
     if split.chosen >= 0:
-        off = {r[0]: abs(r[2] - share * sum(r[2] for r in every)) for r in every}
-        assert off[split.chosen] == min(abs(r[2] - share * sum(r[2] for r in every)) for r in every)
+        off = [(abs(r[2] - share * sum(r[2] for r in every)), r[0]) for r in every]
+        assert min(off)[0] == min(o for o, side in off if side == split.chosen)
 
 
 def test_a_row_tells_side_content_and_size():

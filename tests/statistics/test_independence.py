@@ -5,7 +5,8 @@ import pytest
 
 import maskdial as md
 from maskdial import rng
-from maskdial.corruption.select import independent, poisson_spans
+from maskdial.corruption.poisson import poisson_spans
+from maskdial.corruption.select import independent
 from maskdial.corruption.spans import RandomSpans
 from tests.statistics.tolerance import draws, frequency
 

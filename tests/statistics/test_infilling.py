@@ -10,8 +10,8 @@ import pytest
 
 import maskdial as md
 from maskdial import rng
+from maskdial.corruption.poisson import poisson_spans
 from maskdial.corruption.render import AS_MASK, AS_RANDOM, REMOVED
-from maskdial.corruption.select import poisson_spans
 from tests.statistics.tolerance import average, categories, draws, frequencies, frequency, uniform
 
 

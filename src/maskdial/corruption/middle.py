@@ -193,8 +193,8 @@ class Middle(MovesMiddles):
     """
 
     def draw(self, rows: Rows, lengths: Lengths, d: Decisions, vocab: Vocab) -> None:
-        """Which pieces, which form, where they are cut: when somebody asks."""
-        d.values["cuts"] = lambda: self.cuts(d.keys, self.pieces(rows, vocab))
+        """Which pieces, which form, where they are cut."""
+        d.values["cuts"] = lambda d: self.cuts(d.keys, self.pieces(rows, vocab))
 
     def cuts(self, keys: Keys, pieces: Spans) -> Cuts:
         """Cuts between tokens."""

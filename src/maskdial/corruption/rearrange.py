@@ -18,8 +18,7 @@ from maskdial.vocab import Vocab
 if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt8
 
-    from maskdial.corruption.select import Keys, Offsets
-
+    from maskdial.corruption.select import Offsets
 
 
 @inlined
@@ -73,6 +72,12 @@ def mark_moved(text: Text, out: Int32[np.ndarray, " m"], at: Int64[np.ndarray, "
     _mark_moved(text.values, text.offsets, out, at)
 
 
+def _shuffled(offsets: Offsets, starts: UInt8[np.ndarray, " n"], d: Decisions) -> Spans:
+    begin, count = two_columns(len(d.keys))
+    runs = _blocks(offsets, d.keys, starts, begin, count)
+    return Spans(begin, count, runs[0], runs[1])
+
+
 @dataclass(frozen=True)
 class ShuffleSentences:
     """All sentences of a unit in a uniformly random order. The decision is "sentences": blocks in their new order."""
@@ -84,13 +89,7 @@ class ShuffleSentences:
         """A new order of each unit's sentences."""
         if rows.sentence is None:
             raise ValueError("sentence permutation needs the rows' `sentence` column (prepare makes it; or permute=False)")
-        d.values["sentences"] = partial(self._order, rows.units.offsets, d.keys, rows.sentence)
-
-    def _order(self, offsets: Offsets, keys: Keys, starts: UInt8[np.ndarray, " n"]) -> Spans:
-        """The sentences of each unit as they will stand."""
-        begin, count = two_columns(len(keys))
-        runs = _blocks(offsets, keys, starts, begin, count)
-        return Spans(begin, count, runs[0], runs[1])
+        d.values["sentences"] = partial(_shuffled, rows.units.offsets, rows.sentence)
 
     def lengths(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         """Unchanged."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -214,10 +215,10 @@ class Replace:
     hides = True
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
-        """Which spans: when somebody asks."""
-        d.values["spans"] = lambda: self._spans(rows, lengths, d, vocab)
+        """Which spans."""
+        d.values["spans"] = partial(self._spans, rows, lengths, vocab)
 
-    def _spans(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> Spans:
+    def _spans(self, rows: Rows, lengths: Int64[np.ndarray, " u"], vocab: Vocab, d: Decisions) -> Spans:
         spans = self.select(rows, lengths, d)
         if self.overflow == "merge_tail":  # surplus spans at the end are kept as text; one sentinel may end the answer
             most = max(len(vocab.sentinels) - 1, 0)

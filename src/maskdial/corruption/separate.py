@@ -110,9 +110,7 @@ def languages(rows: Rows, known: tuple[int, ...], end: int, recipe: str) -> Int3
 
 
 class InLanguage(Keep):
-    """Hands each unit's language on to a target that says it. The decision is "language"."""
-
-    decisions = ("language",)
+    """Hands each unit's language on, as "language", to a target that says it: what the rows say, so no decision."""
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """What the rows say of their first token."""

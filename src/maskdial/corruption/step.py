@@ -23,7 +23,7 @@ class Step(Protocol):
     text as it is; without runs the text stays whole. `hides` says whether it is this step that hides, and not one that merely
     goes by what is hidden (a noise level, an order of answers, where a prefix ends). `ValueError` for runs it can't hide.
 
-    A decision may be a function that draws it when somebody asks: where `maskdial.one_pass` makes the samples, nobody does.
+    `draw` may leave a decision waiting (`Decisions`): where `maskdial.one_pass` makes the samples, nobody looks at it.
     """
 
     decisions: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,12 +57,15 @@ class Split(Keep):
 
     def draw(self, rows: Rows, lengths: Int64[np.ndarray, " u"], d: Decisions, vocab: Vocab) -> None:
         """One split a unit."""
+        d.values["split"] = partial(self._split, lengths)
+
+    def _split(self, lengths: Int64[np.ndarray, " u"], d: Decisions) -> Int64[np.ndarray, " u"]:
         split = np.empty(len(d.keys), dtype=np.int64)
         if self.fraction is None:
             _split(lengths, d.keys, split)
         else:
             split[:] = np.clip(np.rint(lengths * self.fraction), np.minimum(1, lengths), np.maximum(lengths - 1, 0))
-        d.values["split"] = split
+        return split
 
     def hold(self, rows: Rows, lengths: Int64[np.ndarray, " u"], runs: Runs) -> dict[str, Any]:
         """Where the first run begins, but never before the second token (nothing stands there to say the first)."""

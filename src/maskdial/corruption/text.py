@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from jaxtyping import Int32, Int64, UInt64
 
 
-#: no token
-NONE = np.empty(0, dtype=np.int32)
-#: no flag a token, where kernels take some or none
-NO_FLAGS = np.empty(0, dtype=np.uint8)
 #: slot = family + 4 * j. BODY and SAID stand for body index j (read in the source, said in the answer); LOOSE stands for none.
 BODY, SAID, FIXED, LOOSE = range(4)
 #: the j of FIXED slots
@@ -153,7 +149,8 @@ class Spans:
 class Decisions:
     """What was drawn: one key a unit, and each step's decisions by name. `build` is a function of rows and these alone.
 
-    A decision may be given as a function, which is called when it is first looked at.
+    Until somebody looks at it, a decision may be a function of these that draws it. Only an objective that is called makes such
+    (`Objective.waiting`): what `draw` gives, and what is pickled, is drawn.
     """
 
     keys: UInt64[np.ndarray, " u"]
@@ -162,15 +159,24 @@ class Decisions:
     def __getitem__(self, name: str) -> Any:
         value = self.values[name]
         if callable(value):
-            value = self.values[name] = value()
+            value = self.values[name] = value(self)
         return value
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"keys": self.keys, "values": dict(self.drawn().values)}
+
+    def drawn(self) -> Decisions:
+        """These, and none waits any more."""
+        for name in self.values:
+            self[name]
+        return self
 
     def get(self, name: str) -> Any:
         return self[name] if name in self.values else None
 
     def undrawn(self, name: str) -> bool:
-        """Whether nobody has asked for this decision yet."""
-        return callable(self.values[name])
+        """Whether this decision still waits."""
+        return callable(self.values.get(name))
 
 
 @lru_cache(maxsize=256)

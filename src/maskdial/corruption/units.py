@@ -8,6 +8,8 @@ from maskdial.rng import copy, kernel
 from maskdial.sample import KEPT, MOVED
 
 FOUR = np.int32(4)
+#: no token, where each unit may have one
+NONE = np.empty(0, dtype=np.int32)
 
 
 @kernel

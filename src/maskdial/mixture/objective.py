@@ -183,7 +183,7 @@ class Mixture:
     def __call__(self, rows: Rows, vocab: Vocab, seed: int = 0, epoch: int = 0, provenance: bool = False) -> Samples:
         """Draw and build, members that are alike as one."""
         ones, *sides = self._sides(vocab)
-        made = [(at, ones[i].build(own, vocab, drawn(ones[i], own, vocab, seed, epoch), provenance))
+        made = [(at, ones[i].build(own, vocab, decided(ones[i], own, vocab, seed, epoch), provenance))
                 for i, at, own in self._apart(rows, len(ones), *sides)]  # fmt: skip
         return together(made, rows.index, self.heads, self.name)
 
@@ -227,7 +227,7 @@ class Mixture:
         force, units = {self.find(name).name: given for name, given in (force or {}).items()}, rows.units
         d = Decisions(np.empty(len(units), dtype=np.uint64))
         for name, at, own in self._parts(rows):
-            d.values[name] = made = drawn(self.member(name, vocab), own, vocab, seed, epoch, force.get(name))
+            d.values[name] = made = decided(self.member(name, vocab), own, vocab, seed, epoch, force.get(name)).drawn()
             d.keys[at if rows.packing == "joined" else np.isin(units.row, at)] = made.keys
         return d
 
@@ -273,11 +273,11 @@ class Mixture:
         )  # fmt: skip
 
 
-def drawn(
+def decided(
     one: Objective, rows: Rows, vocab: Vocab, seed: int, epoch: int, force: Mapping[str, Any] | None = None
 ) -> Decisions:
-    """A member's decisions for its rows."""
-    made = one.draw(rows, vocab, seed, epoch, force)
+    """A member's decisions for its rows, of which some may wait."""
+    made = one.waiting(rows, vocab, seed, epoch, force)
     if made.get("frame") is not None and str(one.head).startswith("mode:"):
         made.values["frame"] = made["frame"] * np.array([0, 1], dtype=np.uint8)  # a mode token is never hidden
     return made

@@ -94,11 +94,11 @@ class Taken(Rows):
         return table.label if table.label is None or at is None else table.label[at]
 
     @property
-    def held(self) -> tuple[Column, Int64[np.ndarray, " v"]]:
+    def lying(self) -> tuple[Column, Int64[np.ndarray, " v"]]:
         """Tokens among which each unit's lie (the whole table's: none are copied for it), and where each begins there."""
-        table, at = self.source
+        table, at = vars(self).get("source", (None, None))  # a recipe that prepares its rows puts others in their place
         if at is None or self.packing != "joined":
-            return super().held
+            return super().lying
         return table.tokens, table.offsets[at]
 
     def _taken(self, name: str) -> Column | None:

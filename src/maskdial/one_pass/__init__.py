@@ -1,7 +1,7 @@
 """The same samples as `Build` makes, drawn and written unit by unit while a unit is in the first cache: for a few common shapes.
 
-Decisions that somebody has looked at or given, provenance, and every other shape go the way of `Build`, which this room must equal to
-the bit (docs/decisions/008).
+Decisions that are drawn or given, provenance, and every other shape go the way of `Build`, which this room must equal to the bit
+(docs/decisions/008).
 """
 
 from __future__ import annotations
@@ -37,6 +37,6 @@ SHAPES: dict[type[Target], Callable[[Build], Made | None]] = {
 def one_pass(b: Build) -> Made | None:
     """The samples of a build, or None where only `Build` itself can make them."""
     make = SHAPES.get(type(b.o.target))
-    if make is None or b.opened or b.between is not None or "frame" in b.d.values:
+    if make is None or not b.o.steps or b.opened or b.between is not None or "frame" in b.d.values:
         return None
     return make(b)

@@ -19,7 +19,7 @@ def frame(b: Build, ink: Ink) -> tuple[Int32[np.ndarray, " u"], ...]:
     return b.special(HEAD, b.head, ink), b.special(TAIL, b.tail, ink), b.special(START, b.o.target.start, ink)
 
 
-def room_of(b: Build) -> tuple[Int64[np.ndarray, " u"], Int64[np.ndarray, " u"], Int64[np.ndarray, " u+1"]]:
+def to_fill(b: Build) -> tuple[Int64[np.ndarray, " u"], Int64[np.ndarray, " u"], Int64[np.ndarray, " u+1"]]:
     """Room for the positions of each unit's source, of all of it, and for the offsets of units."""
     units = len(b.units)
     return np.empty(units, dtype=np.int64), np.empty(units, dtype=np.int64), np.empty(units + 1, dtype=np.int64)

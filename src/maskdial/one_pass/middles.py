@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _middles(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, block, lengths, out):  # type: ignore[no-untyped-def]
+def _moved(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, block, lengths, out):  # type: ignore[no-untyped-def]
     """Find, cut and write a unit while it is in the first cache, and what its positions say: what the next one reads."""
     piece, place, read, said = np.empty((1, 5), dtype=np.int32), np.int64(0), block[0], block[1]
     out[0] = 0
@@ -42,10 +42,10 @@ def _middles(keys, tokens, offsets, eod, whole, rate, spm, other, new, silent, b
 def moved_middles(b: Build) -> Made | None:
     """Texts that nothing frames; no sentinel is missing."""
     step, (ids, missing) = b.o.steps[0], b.vocab.middle_ids
-    if not isinstance(step, Middle) or len(b.o.steps) > 1 or not b.bare or missing or not b.d.undrawn("cuts"):
+    if type(step) is not Middle or len(b.o.steps) > 1 or not b.bare or missing or not b.d.undrawn("cuts"):
         return None
     tokens, offsets, eod, units = b.rows.tokens, b.units.offsets, b.vocab.eod, len(b.units)
     block = np.empty((2, len(tokens) + MORE * units), dtype=np.int32)
     lengths, out = np.empty(units, dtype=np.int64), np.empty(units + 1, dtype=np.int64)
-    size = _middles(b.d.keys, tokens, offsets, -1 if eod is None else eod, step.whole, *step.chances, ids, SILENT, block, lengths, out)
+    size = _moved(b.d.keys, tokens, offsets, -1 if eod is None else eod, step.whole, *step.chances, ids, SILENT, block, lengths, out)
     return block[0, :size], block[1, :size], lengths, lengths, out

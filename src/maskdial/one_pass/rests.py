@@ -8,7 +8,7 @@ import numpy as np
 
 from maskdial.corruption.prefix import Prefix
 from maskdial.corruption.text import SAID_END
-from maskdial.one_pass.frame import frame, room_of
+from maskdial.one_pass.frame import frame, to_fill
 from maskdial.rng import copy, kernel
 from maskdial.sample import SILENT, SPECIAL
 
@@ -22,7 +22,7 @@ def _rests(tokens, first, offsets, split, head, tail, opening, end, silent, sour
     block, place, out[0] = np.empty((2, len(tokens) + 3 * len(split)), dtype=np.int32), 0, 0
     read, said = block[0], block[1]
     for u in range(len(split)):
-        begin, middle = place, place + len(head[u : u + 1]) + split[u] + len(tail[u : u + 1])
+        begin, middle = place, place + np.int64(len(head) > 0) + split[u] + np.int64(len(tail) > 0)
         if len(head):
             read[place] = head[u]
             place += 1
@@ -41,9 +41,9 @@ def _rests(tokens, first, offsets, split, head, tail, opening, end, silent, sour
 
 def cut_rests(b: Build) -> Made | None:
     """Texts of which only the beginning is read."""
-    if not isinstance(b.o.steps[0], Prefix) or len(b.o.steps) > 1:
+    if len(b.o.steps) > 1 or type(b.o.steps[0]) is not Prefix or not b.d.undrawn("split"):
         return None
-    ink, filled = b.ink(False), room_of(b)
-    end, tokens, first = ink.each("eos", SAID_END, SPECIAL), *b.rows.held
+    ink, filled = b.ink(False), to_fill(b)
+    end, tokens, first = ink.each("eos", SAID_END, SPECIAL), *b.rows.lying
     made = _rests(tokens, first, b.units.offsets, b.d["split"], *frame(b, ink), end, SILENT, *filled)
     return made[0], made[1], *filled

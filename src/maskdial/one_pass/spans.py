@@ -10,7 +10,7 @@ from maskdial.corruption.render import Replace
 from maskdial.corruption.runs import FEW_AT_ONCE, SPARE, U0, U1, copy_on
 from maskdial.corruption.spans import RandomSpans, between, compositions, rolled, span_counts
 from maskdial.corruption.text import SAID_END
-from maskdial.one_pass.frame import frame, room_of
+from maskdial.one_pass.frame import frame, to_fill
 from maskdial.rng import ROLL, ZERO, copy, inlined, kernel, site
 from maskdial.sample import SILENT, SPECIAL
 from maskdial.target.rewritten import HiddenSpans
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 @inlined
 def _turned(kept, covered, n, size, key, start, length):  # type: ignore[no-untyped-def]
-    """Rotate the runs of one unit; returns how many spans there are."""
+    """Rotate the runs of one unit, in place: `kept` and `covered` are last places again, `kept[0]` is -1 if the text begins hidden.
+    Returns how many spans there are."""
     between(kept, covered, n, start, length, 0)
     n, before = rolled(start, length, n, size, key), np.int32(0)
     for j in range(n):
@@ -59,7 +60,7 @@ def _spans(tokens, first, offsets, keys, member, law, float32, form, sentinels, 
             place += U1
         middle = answer = place + np.uint64(size - hidden[u] + n + np.int64(len(tail) > 0))
         closes = form == COMPLEMENT and n > 0 and kept[0] < 0  # then spans come before their sentinels
-        at, shown, asked = np.uint64(first[u]), np.int32(-1), np.int32(-1)
+        at, shown, asked = np.uint64(first[u]), np.int32(-1), np.int32(-1)  # the last kept and the last hidden token so far, among its like
         for j in range(np.uint64(n)):
             runs = np.uint64(kept[j] - shown), np.uint64(covered[j] - asked)
             shown, asked, sentinel = kept[j], covered[j], sentinels[j]
@@ -78,7 +79,7 @@ def _spans(tokens, first, offsets, keys, member, law, float32, form, sentinels, 
         copy_on(tokens, at, rest, read, place)
         if len(tail):
             read[middle - U1] = tail[u]
-        if ends(1, np.int64(rest == 0), form):
+        if ends(1, np.int64(rest == 0), form):  # as of a text of one token, kept iff something is left
             said[answer] = sentinels[n - np.int64(closes)]
             answer += U1
         said[answer] = end[u]
@@ -94,12 +95,12 @@ def _spans(tokens, first, offsets, keys, member, law, float32, form, sentinels, 
 def replaced_spans(b: Build) -> Made | None:
     """Random spans by sentinels, of which there are surely enough."""
     step, target = b.o.steps[0], b.o.target
-    if not isinstance(step, Replace) or step.by != "sentinel" or not isinstance(step.select, RandomSpans):
+    if type(step) is not Replace or step.by != "sentinel" or step.random or type(step.select) is not RandomSpans:
         return None
-    if len(b.o.steps) > 1 or not isinstance(target, HiddenSpans) or not b.d.undrawn("spans"):
+    if len(b.o.steps) > 1 or not isinstance(target, HiddenSpans) or not b.d.undrawn("spans") or b.vocab.get("eos") is None:
         return None
-    ink, filled, member = b.ink(False), room_of(b), b.d.get("member")
+    ink, filled, member = b.ink(False), to_fill(b), b.d.get("member")
     law = ZERO if member is None else member, step.select.law, step.select.float32
-    end, tokens, first = ink.each("eos", SAID_END, SPECIAL), *b.rows.held
+    end, tokens, first = ink.each("eos", SAID_END, SPECIAL), *b.rows.lying
     made = _spans(tokens, first, b.units.offsets, b.d.keys, *law, target.form, b.vocab.sentinel_ids, *frame(b, ink), end, SILENT, *filled)
     return (made[0], made[1], *filled) if made.size or not len(b.units) else None

@@ -11,8 +11,7 @@ from maskdial.corruption.rearrange import ShuffleSentences, shuffled
 from maskdial.corruption.render import Replace
 from maskdial.corruption.runs import SPARE, U0, U1, copy_on, longest_of, places
 from maskdial.corruption.spans import choose
-from maskdial.corruption.text import NO_FLAGS
-from maskdial.one_pass.frame import frame, room_of
+from maskdial.one_pass.frame import frame, to_fill
 from maskdial.rng import CUT, PERMUTE, copy, kernel, site
 from maskdial.sample import SILENT
 from maskdial.target.rewritten import WholeText
@@ -22,8 +21,13 @@ if TYPE_CHECKING:
     from maskdial.one_pass import Made
 
 
+#: no flag a token: sentences stay where they are
+NO_FLAGS = np.empty(0, dtype=np.uint8)
+
+
 @kernel
 def _texts(tokens, offsets, keys, starts, rate, limits, least, mask, head, tail, opening, announced, end, silent, source, total, out):  # type: ignore[no-untyped-def]
+    """The answer of unit u reads `opening[u]` first and says `announced[u]` first, where there are such."""
     units, longest = len(keys), longest_of(offsets)
     block, place, out[0] = np.empty((2, 2 * len(tokens) + 4 * units), dtype=np.int32), U0, 0
     read, said = block[0], block[1]
@@ -76,14 +80,14 @@ def _texts(tokens, offsets, keys, starts, rate, limits, least, mask, head, tail,
 def denoised_texts(b: Build) -> Made | None:
     """Poisson spans by [MASK], in sentences that may be shuffled."""
     (*before, step), target, mask = b.o.writing or b.o.steps, b.o.target, b.vocab.get("mask")
-    if not isinstance(step, Replace) or step.by != "mask" or step.random or not isinstance(step.select, PoissonSpans) or mask is None:
+    if type(step) is not Replace or step.by != "mask" or step.random or type(step.select) is not PoissonSpans or mask is None:
         return None
-    if len(before) > 1 or not all(isinstance(one, ShuffleSentences) for one in before) or not isinstance(target, WholeText):
+    if len(before) > 1 or not all(type(one) is ShuffleSentences for one in before) or not isinstance(target, WholeText):
         return None
     if not all(b.d.undrawn(name) for one in (*before, step) for name in one.decisions):
         return None
-    ink, filled, starts = b.ink(False), room_of(b), b.rows.sentence if before else None
+    ink, filled, starts = b.ink(False), to_fill(b), b.rows.sentence if before else NO_FLAGS
     law = step.select.rate, poisson_limits(step.select.mean), poisson_least(step.select.mean)
-    made = _texts(b.rows.tokens, b.units.offsets, b.d.keys, NO_FLAGS if starts is None else starts, *law, mask, *frame(b, ink),
+    made = _texts(b.rows.tokens, b.units.offsets, b.d.keys, starts, *law, mask, *frame(b, ink),
                   target.head(ink, b.o.frame), target.ending(b.d, ink), SILENT, *filled)  # fmt: skip
     return made[0], made[1], *filled

@@ -17,7 +17,7 @@ length fills a sample. The rows' `language` column says what a text is in; one l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from maskdial.corruption.overlapping import OverlappingSpans, insertions
 from maskdial.corruption.poisson import PoissonSpans
@@ -28,9 +28,6 @@ from maskdial.corruption.step import Step
 from maskdial.objective import Objective
 from maskdial.recipes import Dial, recipe
 from maskdial.target.with_language import WithLanguage
-
-if TYPE_CHECKING:
-    pass
 
 
 @recipe(

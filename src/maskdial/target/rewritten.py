@@ -9,7 +9,8 @@ import numpy as np
 
 from maskdial.corruption.render import sentinel_table
 from maskdial.corruption.step import Target
-from maskdial.corruption.text import FIXED, NONE, SAID, SAID_END, SAID_HEAD, SAID_LAST, Decisions, Ink, Spans, Text, most
+from maskdial.corruption.text import FIXED, SAID, SAID_END, SAID_HEAD, SAID_LAST, Decisions, Ink, Spans, Text, most
+from maskdial.corruption.units import NONE
 from maskdial.sample import SENTINEL, SPECIAL
 from maskdial.target.said import ALWAYS, AUTO, COMPLEMENT, NEVER, hidden_spans, sizes, whole
 

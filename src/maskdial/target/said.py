@@ -54,7 +54,7 @@ def hidden_spans(values, offsets, begin, count, start, length, form, sentinels, 
 
 @kernel
 def whole(values, offsets, head, end, out, at):  # type: ignore[no-untyped-def]
-    """Unit u, behind a head if there are some, before an end, at `out[at[u]:]`."""
+    """The text of unit u at `out[at[u]:]`: behind its head, where units have one, and before its end."""
     for u in range(len(at)):
         size, place = offsets[u + 1] - offsets[u], at[u]
         if len(head):
