@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @kernel
 def _rests(tokens, first, offsets, split, head, tail, opening, end, silent, source, total, out):  # type: ignore[no-untyped-def]
-    block, place, out[0] = np.empty((2, len(tokens) + 3 * len(split)), dtype=np.int32), 0, 0
+    block, place, out[0] = np.empty((2, offsets[-1] + 3 * len(split)), dtype=np.int32), 0, 0
     read, said = block[0], block[1]
     for u in range(len(split)):
         begin, middle = place, place + np.int64(len(head) > 0) + split[u] + np.int64(len(tail) > 0)
