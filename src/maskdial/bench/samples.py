@@ -39,8 +39,8 @@ def table(rows: int, length: int, vocab: Vocab) -> Rows:
     )  # fmt: skip
 
 
-def seconds(call: Callable[[int], Any], calls: int, threads: int = 1) -> float:
-    """Median seconds a call, by each thread at the same time when there are several; every call gets a number of its own."""
+def seconds(call: Callable[[int], Any], calls: int, threads: int = 1) -> list[float]:
+    """Seconds of each call, by each thread at the same time when there are several; every call gets a number of its own."""
     began = time.perf_counter()
     for i in range(WARM):
         if i < WARM_LEAST or time.perf_counter() - began < WARM_SECONDS:
@@ -56,9 +56,14 @@ def seconds(call: Callable[[int], Any], calls: int, threads: int = 1) -> float:
         return made
 
     if threads == 1:
-        return statistics.median(run(0))
+        return run(0)
     with ThreadPoolExecutor(threads) as pool:
-        return statistics.median(s for part in pool.map(run, range(threads)) for s in part)
+        return [s for part in pool.map(run, range(threads)) for s in part]
+
+
+def speed(million: float, took: list[float]) -> dict[str, float]:
+    """Million tokens a second: of the median call, and of the quickest. Far apart, they tell that something disturbed the machine."""
+    return {"mtok_s": million / statistics.median(took), "best_mtok_s": million / min(took)}
 
 
 def recipes(
@@ -73,9 +78,9 @@ def recipes(
             return samples.read, samples.target, samples.origin if provenance else None
 
         try:
-            found: dict[str, Any] = {"name": name, "mtok_s": total / seconds(call, calls)}
+            found: dict[str, Any] = {"name": name, **speed(total, seconds(call, calls))}
             if threads > 1:
-                found["threads"] = {str(threads): threads * total / seconds(call, calls, threads)}
+                found["threads"] = {str(threads): threads * total / statistics.median(seconds(call, calls, threads))}
         except ValueError as refusal:
             found = {"name": name, "refused": str(refusal)}
         yield found
@@ -84,7 +89,7 @@ def recipes(
 def limit(rows: Rows, calls: int) -> dict[str, Any]:
     """Copying two arrays of the tokens' size: what is read and what must be said."""
     took = seconds(lambda i: (rows.tokens.copy(), rows.tokens.copy()), calls)
-    return {"name": "numpy copy of read and target", "mtok_s": len(rows.tokens) / 1e6 / took, "peer": True}
+    return {"name": "numpy copy of read and target", **speed(len(rows.tokens) / 1e6, took), "peer": True}
 
 
 def peers(rows: Rows, length: int, calls: int) -> Iterator[dict[str, Any]]:
@@ -108,13 +113,13 @@ def peers(rows: Rows, length: int, calls: int) -> Iterator[dict[str, Any]]:
         inner = torch.from_numpy(table.astype(np.int64))
         special = torch.zeros_like(inner, dtype=torch.bool)
         whole = seconds(lambda i: collator(features), calls)
-        yield {"name": "Hugging Face MLM collator, end to end", "mtok_s": total / whole, "peer": True}
+        yield {"name": "Hugging Face MLM collator, end to end", **speed(total, whole), "peer": True}
         masked = seconds(lambda i: collator.torch_mask_tokens(inner.clone(), special_tokens_mask=special), calls)
-        yield {"name": "Hugging Face MLM collator, inner function", "mtok_s": total / masked, "peer": True}
+        yield {"name": "Hugging Face MLM collator, inner function", **speed(total, masked), "peer": True}
         words_too = replace(collator, whole_word_mask=True, mask_replace_prob=1.0, random_replace_prob=0.0)
         spelled = [one | told for one, told in zip(features, spelling(rows, length), strict=True)]
         took = seconds(lambda i: words_too(spelled), min(calls, 5))
-        yield {"name": "Hugging Face whole-word collator, end to end", "mtok_s": total / took, "peer": True}
+        yield {"name": "Hugging Face whole-word collator, end to end", **speed(total, took), "peer": True}
     finally:
         torch.set_num_threads(before)
 

@@ -49,7 +49,7 @@ def samples(
     table = measured.table(rows, length, vocab)
     found: list[dict[str, Any]] = [measured.limit(table, calls)]
     if not json_:
-        print(f"{rows} × {length} tokens, V = {vocab.size:,}, fresh noise every call, median of {calls}" + ", with provenance" * provenance)
+        print(f"{rows} × {length} tokens, V = {vocab.size:,}, fresh noise every call, median and best of {calls}" + ", with provenance" * provenance)
         _print(found[0], threads)
     with Progress("bench", len(wanted), "recipes") as bar:
         for one in measured.recipes(wanted, table, vocab, calls, threads, provenance):
@@ -141,4 +141,4 @@ def _print(one: dict[str, Any], threads: int) -> None:
         print(f"{one['name']:44} {one['refused']}", flush=True)
         return
     more = f"   {one['threads'][str(threads)]:8,.1f} on {threads} threads" if "threads" in one else ""
-    print(f"{one['name']:44} {one['mtok_s']:8,.1f} Mtok/s{more}", flush=True)
+    print(f"{one['name']:44} {one['mtok_s']:8,.1f} Mtok/s   best {one['best_mtok_s']:8,.1f}{more}", flush=True)
