@@ -49,7 +49,8 @@ def samples(
     table = measured.table(rows, length, vocab)
     found: list[dict[str, Any]] = [measured.limit(table, calls)]
     if not json_:
-        print(f"{rows} × {length} tokens, V = {vocab.size:,}, fresh noise every call, median and best of {calls}" + ", with provenance" * provenance)
+        traced = ", with provenance" * provenance
+        print(f"{rows} × {length} tokens, V = {vocab.size:,}, fresh noise every call, median and best of {calls}{traced}")
         _print(found[0], threads)
     with Progress("bench", len(wanted), "recipes") as bar:
         for one in measured.recipes(wanted, table, vocab, calls, threads, provenance):
